@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Prints the Python that .venv is made with: $PYTHON if set, else the first of python3.11 .. python3.14,
+# python3, python that is 3.11 or newer and can make an environment. Says what is missing when none is.
+set -euo pipefail
+
+usable() {
+    command -v "$1" >/dev/null 2>&1 &&
+        "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3 python}; do
+    if usable "$candidate"; then
+        if ! "$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+            echo "tradetui: $candidate cannot make environments; install its venv package" \
+                "(on Debian and Ubuntu: apt install python3-venv)" >&2
+            exit 1
+        fi
+        command -v "$candidate"
+        exit 0
+    fi
+done
+echo "tradetui needs Python 3.11 or newer, and found ${PYTHON:-none on the PATH}" \
+    "(set PYTHON=/path/to/python to name one)" >&2
+exit 1
