@@ -1,0 +1,298 @@
+"""Everything that happened: market, account, timer, operator.
+
+Every event carries the engine's time, ``t_ns``. The core never reads a clock; silence is made of
+`TimeEvent`s. Same events in, byte-identical journal out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradetui.domain.market_data import Candle, TickBatch
+from tradetui.domain.money import Money, Price
+from tradetui.domain.order import Fill, OrderRequest, OrderStatus, OrderType, Product, Side, Validity
+
+
+@dataclass(frozen=True, slots=True)
+class TickEvent:
+    """One frame of market data."""
+
+    t_ns: int
+    batch: TickBatch
+
+
+@dataclass(frozen=True, slots=True)
+class TimeEvent:
+    """Time passed: staleness, cooldowns, bar closes and square-off need no frame to arrive."""
+
+    t_ns: int
+
+
+class FeedState(StrEnum):
+    """State of the market data stream."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+    """Lost; reconnecting with back-off. New risk is blocked."""
+    REFUSED = "refused"
+    """Token refused: no use trying again without a login."""
+    ENDED = "ended"
+    """The recording is over, or the feed was closed on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """The market data stream changed state."""
+
+    t_ns: int
+    state: FeedState
+    reason: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MarketStatusEvent:
+    """The exchange says in which phase its segments are.
+
+    Attributes:
+        status: Segment (``NSE_EQ``) to the broker's own word (``NORMAL_OPEN``).
+    """
+
+    t_ns: int
+    status: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """Finished bars from storage or the candle endpoint: warm-up, or a gap that was filled.
+
+    Attributes:
+        candles: Oldest first, one interval and one slot, strictly before the first live bar.
+    """
+
+    t_ns: int
+    slot: int
+    interval_s: int
+    candles: tuple[Candle, ...]
+
+
+class Evidence(StrEnum):
+    """Where a statement about an order comes from."""
+
+    ACK = "ack"
+    """The answer to our own request."""
+    STREAM = "stream"
+    """A push on the portfolio stream."""
+    POLL = "poll"
+    """The order book, read by REST."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """A statement of the broker about one order. Empty strings and ``None`` mean: not said.
+
+    Attributes:
+        tag: Our label, when the broker echoes it.
+        broker_id: The broker's order id.
+        status: Our reading of the broker's status.
+        raw_status: The broker's own string.
+        filled_qty: Units filled so far.
+        average_price: Average price of the fills so far.
+        message: The broker's words on a rejection.
+    """
+
+    t_ns: int
+    evidence: Evidence
+    tag: str
+    broker_id: str
+    status: OrderStatus
+    raw_status: str = ""
+    exchange_id: str = ""
+    instrument_key: str = ""
+    side: Side | None = None
+    product: Product | None = None
+    order_type: OrderType | None = None
+    validity: Validity | None = None
+    qty: int | None = None
+    price: Price | None = None
+    trigger_price: Price | None = None
+    filled_qty: int | None = None
+    average_price: Price | None = None
+    message: str = ""
+    exchange_time_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAccepted:
+    """The broker took a place, modify or cancel request. For a place: ``broker_id`` is now known."""
+
+    t_ns: int
+    kind: str
+    tag: str
+    broker_id: str
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """The broker refused a request with a proper error envelope: nothing was done.
+
+    Attributes:
+        kind: ``place``, ``modify`` or ``cancel``.
+        code: The broker's error code.
+        message: In words, with the remedy.
+    """
+
+    t_ns: int
+    kind: str
+    tag: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestUnknown:
+    """A request was sent and its answer never came or made no sense."""
+
+    t_ns: int
+    kind: str
+    tag: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FillEvent:
+    """A trade of ours."""
+
+    t_ns: int
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPosition:
+    """The broker's own view of one position, for comparison with ours."""
+
+    instrument_key: str
+    product: Product
+    qty: int
+    average_price: Price
+    realised: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares in the demat account.
+
+    Attributes:
+        qty: Units held, T1 units apart.
+        t1_qty: Bought, not yet settled.
+        used_qty: Blocked by sells of today.
+    """
+
+    instrument_key: str
+    qty: int
+    t1_qty: int
+    used_qty: int
+    average_price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """What the broker says the account looks like: read at start, after reconnects, and every few seconds.
+
+    Attributes:
+        orders: Today's order book.
+        fills: Today's trades.
+        positions: Day positions; ``None`` when that read failed.
+        holdings: Demat holdings; ``None`` when not read.
+        available: Cash available to trade; ``None`` when not read.
+        used: Margin in use; ``None`` when not read.
+        asked_ns: Engine time when the read began: younger orders may rightly be missing from it.
+    """
+
+    t_ns: int
+    asked_ns: int
+    orders: tuple[OrderUpdate, ...]
+    fills: tuple[Fill, ...]
+    positions: tuple[BrokerPosition, ...] | None = None
+    holdings: tuple[Holding, ...] | None = None
+    available: Money | None = None
+    used: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagAbsence:
+    """The broker has no order with this tag, in book and history, asked several times over ten seconds."""
+
+    t_ns: int
+    tag: str
+
+
+class OperatorKind(StrEnum):
+    """What a person at the keyboard asked for."""
+
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+    CANCEL_ALL = "cancel all"
+    EXIT = "exit"
+    KILL = "kill"
+    FLATTEN = "flatten"
+    RESUME = "resume"
+    ARM = "arm"
+    DISARM = "disarm"
+    STRATEGY_RUN = "strategy run"
+    STRATEGY_PAUSE = "strategy pause"
+    AUTO_ON = "auto on"
+    """The strategy's signals may become orders."""
+    AUTO_OFF = "auto off"
+    ACT = "act on signal"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEvent:
+    """A person asked for something. What it needs beyond ``kind`` depends on the kind.
+
+    Attributes:
+        request: PLACE: the order as reviewed.
+        tag: MODIFY, CANCEL: which order.
+        price, trigger_price, qty: MODIFY: the new terms; ``None`` keeps the old one.
+        instrument_key, product: EXIT: which position. CANCEL_ALL: which instrument (empty: all).
+        name: STRATEGY_*, AUTO_*: which strategy. ACT: the id of the signal.
+        until_ns: ARM: when arming runs out.
+        note: Who pulled it, typed reasons.
+    """
+
+    t_ns: int
+    kind: OperatorKind
+    request: OrderRequest | None = None
+    tag: str = ""
+    price: Price | None = None
+    trigger_price: Price | None = None
+    qty: int | None = None
+    instrument_key: str = ""
+    product: Product = Product.INTRADAY
+    name: str = ""
+    until_ns: int = 0
+    note: str = ""
+
+
+AccountEvent = (
+    OrderUpdate
+    | RequestAccepted
+    | RequestRefused
+    | RequestUnknown
+    | FillEvent
+    | AccountSnapshot
+    | TagAbsence
+    | OperatorEvent
+)
+"""Events of the account lane: they go before market events that wait."""
+
+MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent
+"""Events of the market lane."""
+
+Event = AccountEvent | MarketEvent
+"""Everything the engine takes in."""
