@@ -1,0 +1,1 @@
+"""How we get there: order state, sizing, reconciliation."""

@@ -1,0 +1,1 @@
+"""Columns in, columns out: Polars and TA-Lib live here."""

@@ -1,0 +1,1 @@
+"""What the market looks like now: quotes, candles, and a rolling history."""

@@ -1,0 +1,1 @@
+"""What we are allowed to do: one pure function per rule."""

@@ -1,0 +1,1 @@
+"""What we want to hold; one strategy per file."""
