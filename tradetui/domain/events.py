@@ -224,7 +224,7 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class TagAbsence:
-    """The broker has no order with this tag, in book and history, asked several times over ten seconds."""
+    """One poll of order book and tag history found no order with this tag. One such poll proves nothing."""
 
     t_ns: int
     tag: str

@@ -212,7 +212,15 @@ class Candle:
     gap: bool = False
 
 
-INTERVALS: dict[str, int] = {"1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86_400}
+INTERVALS: dict[str, int] = {
+    "1m": 60,
+    "3m": 180,
+    "5m": 300,
+    "15m": 900,
+    "30m": 1800,
+    "1h": 3600,
+    "1d": 86_400,
+}
 """Bar intervals by name, in seconds."""
 
 

@@ -100,7 +100,13 @@ _TERMINAL = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.REFUSED, OrderStatus.ABSENT}
 )
 _WORKING = frozenset(
-    {OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.TRIGGER_PENDING}
+    {
+        OrderStatus.SENT,
+        OrderStatus.UNKNOWN,
+        OrderStatus.PENDING,
+        OrderStatus.OPEN,
+        OrderStatus.TRIGGER_PENDING,
+    }
 )
 
 _BROKER_SAYS = frozenset(

@@ -393,6 +393,6 @@ class Handle(Protocol):
         """Begin an orderly stop; returns at once."""
         ...
 
-    def stopped(self) -> BaseException | None | bool:
+    def stopped(self) -> BaseException | bool | None:
         """``False`` while running, ``True`` after a clean stop, the exception after a failure."""
         ...
