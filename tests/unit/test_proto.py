@@ -37,9 +37,14 @@ def messages(file: FileDescriptor) -> dict[str, Descriptor]:
     return found
 
 
+def kind_name(field: Any, package: str) -> str:
+    """The message or enum a field holds, without its package; empty for a plain field."""
+    kind = field.message_type or field.enum_type
+    return str(kind.full_name).removeprefix(f"{package}.") if kind else ""
+
+
 def shape(field: Any, package: str) -> tuple[object, ...]:
     """All that matters of a field, to the wire and to the JSON form."""
-    kind: Any = field.message_type or field.enum_type
     return (
         field.number,
         field.name,
@@ -48,7 +53,7 @@ def shape(field: Any, package: str) -> tuple[object, ...]:
         field.is_repeated,
         field.has_presence,
         field.containing_oneof.name if field.containing_oneof else None,
-        kind.full_name.removeprefix(f"{package}.") if kind else None,
+        kind_name(field, package),
     )
 
 
@@ -80,7 +85,8 @@ def test_every_enum_agrees_with_the_sdk() -> None:
 def test_the_closing_auction_fields_are_there() -> None:
     auction = {f.name: f.number for f in ours.MarketFullFeed.DESCRIPTOR.fields if f.number > 10}
     assert auction == {"iep": 11, "rp": 12, "ieq": 13, "iiqTotal": 14, "iiqM": 15, "casEligible": 16}
-    assert ours.LTPC.DESCRIPTOR.fields_by_name["iep"].message_type.full_name == "google.protobuf.DoubleValue"
+    indicative: Any = ours.LTPC.DESCRIPTOR.fields_by_name["iep"]
+    assert indicative.message_type.full_name == "google.protobuf.DoubleValue"
 
 
 def test_names_do_not_clash_with_the_sdk() -> None:
