@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -82,12 +83,9 @@ def test_r5_every_flipped_byte_is_detected(tmp_path: Path) -> None:
 
 
 def _before(path: Path) -> list[Record]:
-    out = []
-    try:
-        for stored in read(path):
-            out.append(stored.record)
-    except JournalDamaged:
-        pass
+    out: list[Record] = []
+    with contextlib.suppress(JournalDamaged):
+        out.extend(stored.record for stored in read(path))
     return out
 
 

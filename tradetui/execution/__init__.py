@@ -1,1 +1,1 @@
-"""How we get there: order state, sizing, reconciliation."""
+"""How we get there: quantities (`sizing`), orders and their states (`manager`), getting out (`exits`)."""

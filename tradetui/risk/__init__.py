@@ -1,1 +1,1 @@
-"""What we are allowed to do: one pure function per rule."""
+"""What we are allowed to do: pure rules (`checks`), their numbers (`limits`), and the gate that runs them."""
