@@ -19,6 +19,9 @@ for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3 p
         exit 0
     fi
 done
-echo "tradetui needs Python 3.11 or newer, and found ${PYTHON:-none on the PATH}" \
-    "(set PYTHON=/path/to/python to name one)" >&2
+if [ -n "${PYTHON:-}" ]; then
+    echo "tradetui needs Python 3.11 or newer; PYTHON=$PYTHON is not one" >&2
+else
+    echo "tradetui needs Python 3.11 or newer, and there is none on the PATH (PYTHON=... names one)" >&2
+fi
 exit 1

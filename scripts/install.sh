@@ -36,7 +36,7 @@ pip() {
 # must be a wheel.
 echo "installing from $lock"
 pip install --quiet --require-hashes --no-deps --only-binary :all: -r requirements-build.lock
-pip install --quiet --require-hashes --no-deps --no-build-isolation \
+pip install --quiet --require-hashes --no-deps --no-build-isolation --use-pep517 \
     --only-binary :all: --no-binary upstox-python-sdk -r "$lock"
 pip install --quiet --no-deps --no-index --no-build-isolation --editable .
 
