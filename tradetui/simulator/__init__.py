@@ -1,0 +1,1 @@
+"""Upstox's protocol on the loopback address, with an exchange behind it."""

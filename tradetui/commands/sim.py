@@ -1,0 +1,69 @@
+"""`tradetui sim`: the simulated broker as a program of its own.
+
+Prints one JSON line once it can be used and then says nothing on standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+
+from tradetui.domain.errors import TradeTuiError
+from tradetui.simulator.server import SimulatorServer
+from tradetui.simulator.state import SimOptions
+
+
+def run_sim(options: SimOptions, *, until_stdin_closes: bool = False) -> int:
+    """Run a simulator until it is told to end.
+
+    Args:
+        options: How to start it.
+        until_stdin_closes: Also end when standard input reaches its end, which it does when the process
+            that holds the other end dies.
+
+    Returns:
+        Exit code: 0 after a signal or the end of input, 1 when it cannot start, 2 for wrong options.
+    """
+    try:
+        asyncio.run(_serve(options, until_stdin_closes=until_stdin_closes))
+    except TradeTuiError as error:
+        print(f"tradetui sim: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def _serve(options: SimOptions, *, until_stdin_closes: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Where the platform has no loop signals (Windows), Ctrl-C ends asyncio.run all the same.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    if until_stdin_closes:
+        watch_stdin(loop, stop)
+    async with SimulatorServer(options) as server:
+        print(json.dumps(server.ready_line()), flush=True)
+        await stop.wait()
+
+
+def watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set ``stop`` when standard input ends.
+
+    A thread, since standard input may be a file or a terminal, which event loops cannot watch.
+    """
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop has ended before us
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait_for_end, name="stdin-watch", daemon=True).start()

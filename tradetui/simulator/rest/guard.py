@@ -1,0 +1,159 @@
+"""What every REST request passes before it reaches its handler: counting, faults, limits, the bearer.
+
+The order is that of the real path: the network, the edge in front, the gateway, then the endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from tradetui.domain.calendar import day_start_ns, ist_date
+from tradetui.simulator.rest.envelope import ApiError
+from tradetui.simulator.rest.limits import ORDER_QUOTA, READ_QUOTA, Governor
+from tradetui.simulator.state import SimState
+from tradetui.simulator.tokens import bearer_of
+
+_log = logging.getLogger(__name__)
+
+ORDER_WRITES = frozenset(
+    f"/{version}/order/{verb}" for version in ("v2", "v3") for verb in ("place", "modify", "cancel")
+)
+"""Endpoints that need the static IP and fall under the order limits."""
+
+_PUBLIC_PREFIXES = (
+    # The SDK sends no bearer on these, and they are public (`upstox.md` 1.3).
+    "/v2/login/", "/v3/historical-candle/", "/v2/market/holidays", "/v2/market/timings/", "/.well-known/",
+)  # fmt: skip
+_FUNDS_SUFFIX = "/user/get-funds-and-margin"
+_SERVICE_OPENS_NS = 330 * 60_000_000_000
+"""Orders and funds are served from 05:30 IST to midnight (`upstox.md` 1.8)."""
+
+_EDGE_PAGE = (
+    "<!DOCTYPE html><html><head><title>Access denied</title></head><body><h1>Error 1010</h1>"
+    "<p>The owner of this website has banned your access based on your browser's signature.</p></body></html>"
+)
+
+
+class Guard:
+    """The middleware of the REST listeners.
+
+    Args:
+        state: The simulator's state.
+    """
+
+    def __init__(self, state: SimState) -> None:
+        self._state = state
+        self._governor = Governor()
+
+    def middleware(self, host: str) -> Middleware:
+        """The middleware for one listener, ``main`` or ``order``."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                return await self._pass(host, request, handler)
+            except ApiError as error:
+                return error.response()
+            except web.HTTPException as error:
+                # Unknown paths and wrong methods come back in Upstox's envelope, never in aiohttp's words.
+                if error.status in (404, 405):
+                    return ApiError("UDAPI10000", error.status).response()
+                raise
+            except (asyncio.CancelledError, ConnectionError):
+                raise
+            except Exception:
+                _log.exception("the simulator failed on %s %s", request.method, request.path)
+                return ApiError("UDAPI100500", 500).response()
+
+        return guard
+
+    async def _pass(self, host: str, request: web.Request, handler: Handler) -> web.StreamResponse:
+        faults, path = self._state.faults, request.path
+        endpoint = _endpoint(request)
+        is_write = endpoint in ORDER_WRITES
+        self._state.counts[f"{request.method} {endpoint}"] += 1
+        self._state.counts[f"host:{host}"] += 1
+        if (hang := faults.strike("hang", path)) and not hang["after"]:
+            return await self._hang(request)
+        if is_write and faults.strike("lost-ack-before", path):
+            return _cut(request)
+        self._edge(path)
+        if delay := faults.strike("delay", path):
+            await asyncio.sleep(float(delay["ms"]) / 1000)
+        if not any(path.startswith(prefix) for prefix in _PUBLIC_PREFIXES) and endpoint != "?":
+            self._bearer(request)
+        self._limit(endpoint, path, is_write=is_write)
+        if is_write and faults.strike("403-static-ip", path):
+            raise ApiError("UDAPI1154", 403)
+        self._service_hours(path, is_order="/order/" in path)
+        answer = await handler(request)
+        if is_write and faults.strike("lost-ack-after", path):
+            return _cut(request)
+        if hang:
+            return await self._hang(request)
+        return answer
+
+    def _edge(self, path: str) -> None:
+        """What stands before the gateway and knows nothing of envelopes."""
+        faults = self._state.faults
+        if faults.strike("html-403", path):
+            raise web.HTTPForbidden(text=_EDGE_PAGE, content_type="text/html")
+        if faults.strike("empty-400", path):
+            raise web.HTTPBadRequest(text="")
+        if faults.strike("maintenance-503", path):
+            raise ApiError("UDAPI100500", 503, "Service is under maintenance")
+
+    def _bearer(self, request: web.Request) -> None:
+        token = bearer_of(request.headers.get("Authorization", ""))
+        if self._state.faults.strike("401", request.path) or not self._state.tokens.valid(token):
+            raise ApiError("UDAPI100050", 401)
+
+    def _limit(self, endpoint: str, path: str, *, is_write: bool) -> None:
+        faults = self._state.faults
+        if faults.strike("429", path):
+            raise ApiError("UDAPI10005", 429)
+        if faults.active("no-limits") is not None:
+            return
+        if not self._governor.take(endpoint, ORDER_QUOTA if is_write else READ_QUOTA):
+            raise ApiError("UDAPI10005", 429)
+
+    def _service_hours(self, path: str, *, is_order: bool) -> None:
+        is_funds = path.endswith(_FUNDS_SUFFIX)
+        if not (is_order or is_funds):
+            return
+        rule = self._state.faults.active("service-hours")
+        if rule is None:
+            return
+        now_ns = self._state.clock.now_ns()
+        if rule["by_clock"] and now_ns - day_start_ns(ist_date(now_ns)) >= _SERVICE_OPENS_NS:
+            return
+        if self._state.faults.strike("service-hours", path):
+            raise ApiError("UDAPI100072" if is_funds else "UDAPI100074", 423)
+
+    async def _hang(self, request: web.Request) -> web.Response:
+        """Keep the connection open and say nothing until the client leaves or the fault is lifted."""
+        transport = request.transport
+        while transport is not None and not transport.is_closing():
+            with contextlib.suppress(TimeoutError):
+                # A client that leaves wakes nobody, so look after it once a second.
+                await asyncio.wait_for(self._state.faults.wait_change(), 1)
+                break
+        return _cut(request)
+
+
+def _endpoint(request: web.Request) -> str:
+    """The route's template, so that every key of `/candle/{key}` counts as one endpoint; ``?`` if unknown."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "?"
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Drop the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

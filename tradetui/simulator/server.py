@@ -1,0 +1,180 @@
+"""The simulator as one object: listeners, clock, venue and world, started and stopped together.
+
+In a test, over real sockets in this process::
+
+    async with SimulatorServer(SimOptions(auto_approve=True)) as sim:
+        print(sim.urls.main)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import socket
+import time
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from tradetui.domain.errors import TradeTuiError, UsageError
+from tradetui.simulator.clock import SimClock
+from tradetui.simulator.control import Control
+from tradetui.simulator.faults import Faults, parse_fault
+from tradetui.simulator.login import Login
+from tradetui.simulator.rest.guard import Guard
+from tradetui.simulator.rest.user import UserApi
+from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
+from tradetui.simulator.tokens import Tokens
+
+DISCOVERY_PATH = "/.well-known/tradetui-simulator"
+"""Where a client pointed at a loopback host learns that it is a simulator, and how to log itself in."""
+
+_LISTENERS = ("main", "order", "feed", "assets", "control")
+"""In the order of their ports when the first port is given."""
+
+_SHUTDOWN_S = 0.2
+"""How long open requests may take to end; streams and hung requests never do by themselves."""
+
+
+class SimulatorServer:
+    """A running simulated broker.
+
+    Args:
+        options: How to start it.
+
+    Raises:
+        UsageError: A fault in the options is unknown.
+    """
+
+    def __init__(self, options: SimOptions) -> None:
+        self.options = options
+        self.faults = Faults()
+        for text in options.faults:
+            self.faults.set(*parse_fault(text))
+        self._runners: list[web.AppRunner] = []
+        self._state: SimState | None = None
+
+    @property
+    def state(self) -> SimState:
+        """What the handlers share.
+
+        Raises:
+            RuntimeError: The server is not running.
+        """
+        if self._state is None:
+            raise RuntimeError("the simulator is not running")
+        return self._state
+
+    @property
+    def urls(self) -> Urls:
+        """Base URLs of the running server."""
+        return self.state.urls
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Open the listeners.
+
+        Raises:
+            TradeTuiError: A port is in use or may not be opened.
+        """
+        sockets = _open_sockets(self.options.port)
+        try:
+            await self._build(sockets)
+        except BaseException:
+            await self.close()
+            for listener in sockets.values():
+                listener.close()
+            raise
+
+    async def close(self) -> None:
+        """Close every connection and listener."""
+        for runner in reversed(self._runners):
+            await runner.cleanup()
+        self._runners.clear()
+
+    def ready_line(self) -> dict[str, str]:
+        """What `tradetui sim` prints once it can be used (`design.md` 11)."""
+        urls, app = self.urls, self.state.app
+        return {
+            "main": urls.main,
+            "order": urls.order,
+            "feed": urls.feed,
+            "assets": urls.assets,
+            "api_key": app.api_key,
+            "api_secret": app.api_secret,
+            "redirect_uri": app.redirect_uri,
+            "control": urls.control,
+        }
+
+    async def _build(self, sockets: dict[str, socket.socket]) -> None:
+        ports = {name: listener.getsockname()[1] for name, listener in sockets.items()}
+        clock = SimClock(time.time_ns(), speed=self.options.speed)
+        self._state = state = SimState(
+            options=self.options,
+            clock=clock,
+            faults=self.faults,
+            tokens=Tokens(clock.now_ns),
+            app=App(
+                api_key=secrets.token_hex(16),
+                api_secret=secrets.token_hex(8),
+                redirect_uri=self.options.redirect_uri
+                or f"http://{HOST}:{_spare_port(self.options.port)}/callback",
+            ),
+            urls=Urls(**{name: _url(name, port) for name, port in ports.items()}),
+        )
+        self.faults.on_sudden("revoke", lambda _args: state.tokens.revoke())
+        control = Control(state, dict, "none")
+        guard = Guard(state)
+        main = web.Application(middlewares=[guard.middleware("main")])
+        main.router.add_get(DISCOVERY_PATH, control.discovery)
+        Login(state).add_routes(main.router)
+        UserApi(state).add_routes(main.router)
+        order = web.Application(middlewares=[guard.middleware("order")])
+        apps = {"main": main, "order": order, "control": control.application()}
+        for name, app in apps.items():
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+            self._runners.append(runner)
+            await runner.setup()
+            await web.SockSite(runner, sockets[name]).start()
+
+
+def _url(name: str, port: int) -> str:
+    return f"{'ws' if name == 'feed' else 'http'}://{HOST}:{port}"
+
+
+def _open_sockets(first_port: int) -> dict[str, socket.socket]:
+    """One listening socket each, on free ports, or on consecutive ones from ``first_port``."""
+    if first_port and not 1024 <= first_port <= 65_535 - len(_LISTENERS):
+        raise UsageError(f"not a usable port: {first_port}", "Use 0 for free ports, or 1024 to 65530")
+    opened: dict[str, socket.socket] = {}
+    for offset, name in enumerate(_LISTENERS):
+        port = first_port + offset if first_port else 0
+        try:
+            opened[name] = socket.create_server((HOST, port), backlog=128)
+        except OSError as error:
+            for listener in opened.values():
+                listener.close()
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+            remedy = (
+                f"The simulator takes {len(_LISTENERS)} ports in a row from --port; --port 0 finds free ones"
+            )
+            raise TradeTuiError(f"port {port} on {HOST} {why}", remedy) from error
+    return opened
+
+
+def _spare_port(first_port: int) -> int:
+    """A port for the client's redirect listener: behind ours, or any that is free now."""
+    if first_port:
+        return first_port + len(_LISTENERS)
+    with contextlib.closing(socket.create_server((HOST, 0))) as probe:
+        return int(probe.getsockname()[1])
