@@ -1,0 +1,431 @@
+"""The order desk: what people and strategies want, through the risk gate, to the order manager.
+
+It stands between the engine's line (which makes signals) and `execution` (which makes commands). Nothing
+reaches a broker without passing `Desk.request`; exits, cancels and kill take the same road and are let
+through by the gate's own rules, never around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tradetui.domain import margin
+from tradetui.domain.calendar import ist_date
+from tradetui.domain.events import (
+    AccountEvent,
+    AccountSnapshot,
+    FillEvent,
+    OperatorEvent,
+    OperatorKind,
+    OrderUpdate,
+    RequestAccepted,
+    RequestRefused,
+    RequestUnknown,
+    TagAbsence,
+)
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, to_price
+from tradetui.domain.order import Fill, Order, OrderRequest, OrderType, Product, Side
+from tradetui.domain.portfolio import Portfolio
+from tradetui.domain.position import Position
+from tradetui.domain.records import RecordKind, freeze
+from tradetui.domain.requests import Command
+from tradetui.domain.view import Preview
+from tradetui.execution import exits
+from tradetui.execution.manager import SECOND, OrderManager
+from tradetui.risk.checks import Facts, RiskState
+from tradetui.risk.gate import judge, refusal
+from tradetui.risk.limits import Limits
+
+IST_OFFSET_S: Final = 19_800
+CLOSING_PROTECTION_PCT: Final = 3
+"""Market protection of our own exits, percent: wide enough to fill, bounded all the same."""
+
+EXIT_RETRY_NS: Final = 3 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What the desk may know about one instrument's market. Prices in 1/10,000 rupee; ``None``: never seen."""
+
+    last: Price | None = None
+    bid: Price | None = None
+    ask: Price | None = None
+    age_s: float | None = None
+    phase: str = "closed"
+
+
+class Desk:
+    """See the module's docstring.
+
+    Args:
+        limits: Risk limits.
+        live: Whether orders reach a real exchange.
+        instrument: Key to terms.
+        market: Key to market facts at the desk's current time.
+        charge: Charges of one order: instrument, product, side, units, price, time.
+        emit: Takes commands for the broker.
+        note: Takes journal records.
+        tag_prefix: Beginning of our order tags.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        live: bool,
+        instrument: Callable[[str], Instrument | None],
+        market: Callable[[str], Market],
+        charge: Callable[[Instrument, Product, Side, int, Price, int], Money],
+        emit: Callable[[Command], None],
+        note: Callable[[RecordKind, Any], None],
+        tag_prefix: str,
+    ) -> None:
+        self.limits = limits
+        self.live = live
+        self._instrument = instrument
+        self._market = market
+        self._charge = charge
+        self._note = note
+        self.portfolio = Portfolio(self._multiplier)
+        self.manager = OrderManager(self.portfolio, emit, note, tag_prefix)
+        self.state = RiskState.ACTIVE
+        self.state_reason = ""
+        self.armed_until_ns = 0
+        self.feed_up = False
+        self.now_ns = 0
+        self.entries_today = 0
+        self.watched = exits.Watcher()
+        self._flatten: set[tuple[str, Product]] = set()
+        self._charges: dict[str, Money] = {}
+        self._charged: dict[str, tuple[int, int]] = {}
+        self._sent: dict[tuple[str, str], int] = {}
+        self._retry_exit_ns: dict[tuple[str, Product], int] = {}
+        self._last_equal: dict[tuple[str, Side, int, OrderType, int], int] = {}
+
+    # --- asking ---------------------------------------------------------------------------------------
+
+    def request(self, request: OrderRequest, score: float | None = None) -> Order | None:
+        """Judge a request and place it, or record why not. ``None`` when its client id was used before."""
+        results = judge(self.facts(request, score))
+        words = refusal(results)
+        if words:
+            self._note(RecordKind.DECISION, {"request": freeze(request), "refused": words})
+            return self.manager.refuse(request, self.now_ns, words)
+        order = self.manager.place(request, self.now_ns)
+        if order is not None:
+            self._sent[request.source, request.instrument_key] = self.now_ns
+            self._last_equal[_sameness(request)] = self.now_ns
+            if not self.portfolio.qty(request.instrument_key, request.product):
+                self.entries_today += 1
+        return order
+
+    def preview(self, request: OrderRequest) -> Preview:
+        """What would happen if the request were sent now."""
+        facts = self.facts(request)
+        instrument, reference = facts.instrument, facts.reference
+        if instrument is None or not reference or request.qty <= 0:
+            return Preview(request, judge(facts), effect=self._effect(facts))
+        worst = Price(0)
+        if request.order_type in (OrderType.MARKET, OrderType.SL_M) and facts.last:
+            worst = self.worst_price(request, instrument, request.trigger_price or facts.last)
+        price = worst or reference
+        return Preview(
+            request,
+            judge(facts),
+            value=reference * request.qty * instrument.multiplier,
+            margin=0 if facts.reducing else facts.margin_needed,
+            charges=self._charge(instrument, request.product, request.side, request.qty, price, self.now_ns),
+            worst_price=worst,
+            effect=self._effect(facts),
+        )
+
+    def worst_price(self, request: OrderRequest, instrument: Instrument, last: Price) -> Price:
+        """Worst price at which a protected market order may fill: last price widened by its protection."""
+        pct = request.protection_pct if request.protection_pct > 0 else self.limits.market_protection_pct
+        away = int(last * pct / 100)
+        if request.side is Side.BUY:
+            return floor_to_tick(Price(last + away), instrument.tick_size)
+        return ceil_to_tick(Price(max(last - away, instrument.tick_size)), instrument.tick_size)
+
+    def facts(self, request: OrderRequest, score: float | None = None) -> Facts:
+        """Everything the risk rules may look at, for one request, now."""
+        key, product = request.instrument_key, request.product
+        instrument = self._instrument(key)
+        market = self._market(key) if instrument else Market()
+        positions = self.portfolio.open_positions()
+        reference = request.price or market.last
+        sent = self._sent.get((request.source, key))
+        equal = self._last_equal.get(_sameness(request))
+        return Facts(
+            request=request,
+            instrument=instrument,
+            limits=self.limits,
+            state=self.state,
+            state_reason=self.state_reason,
+            position_qty=self.portfolio.qty(key, product),
+            pending_qty=self.manager.pending_qty(key, product, request.side),
+            pending_other_qty=self.manager.pending_qty(key, product, request.side.opposite),
+            last=market.last,
+            bid=market.bid,
+            ask=market.ask,
+            quote_age_s=market.age_s,
+            feed_up=self.feed_up,
+            phase=market.phase,
+            available=self.available(),
+            day_pnl=Money(self.day_pnl() - self.day_charges()),
+            exposure=self.exposure(),
+            open_positions=len(positions),
+            intraday_positions=sum(p.product is Product.INTRADAY for p in positions),
+            entries_today=self.entries_today,
+            unknown_order=self.manager.has_unknown(key),
+            same_recent=equal is not None and self.now_ns - equal < self.limits.duplicate_s * SECOND,
+            strategy_idle_s=None if sent is None else (self.now_ns - sent) / SECOND,
+            second_of_day=(self.now_ns // SECOND + IST_OFFSET_S) % 86_400,
+            live=self.live,
+            armed=self.now_ns < self.armed_until_ns,
+            score=score,
+            margin_needed=margin.estimate(instrument, product, request.side, request.qty, reference)
+            if instrument and reference and request.qty > 0
+            else Money(0),
+        )
+
+    # --- hearing --------------------------------------------------------------------------------------
+
+    def on_account(self, event: AccountEvent) -> Fill | None:
+        """Take in what the broker or the operator said. Returns the fill when one was booked just now."""
+        match event:
+            case OrderUpdate():
+                self.manager.on_update(event)
+            case RequestAccepted():
+                self.manager.on_accepted(event)
+            case RequestRefused():
+                self.manager.on_refused(event)
+            case RequestUnknown():
+                self.manager.on_unknown(event)
+            case TagAbsence():
+                self.manager.on_absence(event)
+            case FillEvent():
+                if self.manager.on_fill(event):
+                    self._on_booked(event.fill)
+                    return event.fill
+            case AccountSnapshot():
+                known = set(self.portfolio.fills)
+                self.manager.on_snapshot(event)
+                for key in self.portfolio.fills.keys() - known:
+                    self._on_booked(self.portfolio.fills[key])
+            case OperatorEvent():
+                self.on_operator(event)
+        self._go_on_flattening()
+        return None
+
+    def _on_booked(self, fill: Fill) -> None:
+        order = self.manager.orders.get(self.manager_tag(fill))
+        self._recharge(fill)
+        if order is not None and order.request.source != "manual" and order.request.stop:
+            self.watched.on_fill(fill, order.request)
+        if not self.portfolio.qty(fill.instrument_key, fill.product):
+            self.watched.drop(fill.instrument_key, fill.product)
+
+    def manager_tag(self, fill: Fill) -> str:
+        """Our tag of the order that a fill belongs to."""
+        booked = self.portfolio.fills.get((fill.trade_id, fill.broker_id), fill)
+        return booked.tag
+
+    def _recharge(self, fill: Fill) -> None:
+        """Charges are per executed order, so each fill re-estimates its whole order."""
+        instrument = self._instrument(fill.instrument_key)
+        if instrument is None:
+            return
+        qty, value = self._charged.get(fill.broker_id, (0, 0))
+        qty, value = qty + fill.qty, value + fill.qty * fill.price
+        self._charged[fill.broker_id] = (qty, value)
+        average = Price((2 * value + qty) // (2 * qty))
+        self._charges[fill.broker_id] = self._charge(
+            instrument, fill.product, fill.side, qty, average, fill.time_ns
+        )
+
+    def on_time(self, t_ns: int) -> None:
+        """Time passed: probes, reconciliation, arming, watched stops."""
+        if ist_date(t_ns) != ist_date(self.now_ns) and self.now_ns:
+            self.entries_today = 0
+        self.now_ns = t_ns
+        if self.armed_until_ns and t_ns >= self.armed_until_ns:
+            self.disarm("arming ran out")
+        self.manager.on_time(t_ns)
+        self._go_on_flattening()
+
+    def on_prices(self) -> None:
+        """Prices moved: watched stops and targets may be hit."""
+        for hit in self.watched.hits(self._market):
+            key = (hit.instrument_key, hit.product)
+            if self.now_ns >= self._retry_exit_ns.get(key, 0):
+                # A refused exit is tried again, but not on every frame.
+                self._retry_exit_ns[key] = self.now_ns + EXIT_RETRY_NS
+                self._exit(*key, hit.words)
+
+    # --- operator -------------------------------------------------------------------------------------
+
+    def on_operator(self, event: OperatorEvent) -> None:
+        """Do what a person asked for, and record it."""
+        self._note(RecordKind.OPERATOR, freeze(replace(event, t_ns=0)))
+        match event.kind:
+            case OperatorKind.PLACE if event.request is not None:
+                self.request(event.request)
+            case OperatorKind.MODIFY:
+                self._say(
+                    self.manager.modify(event.tag, self.now_ns, event.qty, event.price, event.trigger_price),
+                    event,
+                )
+            case OperatorKind.CANCEL:
+                self._say(self.manager.cancel(event.tag, self.now_ns), event)
+            case OperatorKind.CANCEL_ALL:
+                for order in self.manager.working(event.instrument_key):
+                    self.manager.cancel(order.tag, self.now_ns)
+            case OperatorKind.EXIT:
+                self._flatten.add((event.instrument_key, event.product))
+                self._go_on_flattening()
+            case OperatorKind.KILL:
+                self.kill(event.note or "operator")
+            case OperatorKind.FLATTEN:
+                self.kill(event.note or "operator")
+                self._flatten.update((p.instrument_key, p.product) for p in self.portfolio.open_positions())
+                self._go_on_flattening()
+            case OperatorKind.RESUME:
+                self._flatten.clear()
+                self._set_state(RiskState.ACTIVE, "")
+            case OperatorKind.ARM:
+                self.armed_until_ns = event.until_ns
+                self._note(RecordKind.RISK, {"armed_until_ns": event.until_ns})
+            case OperatorKind.DISARM:
+                self.disarm(event.note or "operator")
+            case _:
+                pass
+
+    def disarm(self, reason: str) -> None:
+        """Take live trading's permission to add risk away. Exits stay possible."""
+        if self.armed_until_ns:
+            self.armed_until_ns = 0
+            self._note(RecordKind.RISK, {"armed_until_ns": 0, "reason": reason})
+
+    def kill(self, who: str) -> None:
+        """Stage 1: no new risk, every working order cancelled except those that only protect a position."""
+        self._set_state(RiskState.HALTED, f"kill pulled by {who}")
+        self.disarm("kill")
+        for order in self.manager.working():
+            if not self._protects(order):
+                self.manager.cancel(order.tag, self.now_ns)
+
+    def _protects(self, order: Order) -> bool:
+        request = order.request
+        held = self.portfolio.qty(request.instrument_key, request.product)
+        return request.order_type in (OrderType.SL, OrderType.SL_M) and held * request.side.sign < 0
+
+    def _set_state(self, state: RiskState, reason: str) -> None:
+        if (state, reason) != (self.state, self.state_reason):
+            self.state, self.state_reason = state, reason
+            self._note(RecordKind.RISK, {"state": state.value, "reason": reason})
+
+    def _say(self, words: str, event: OperatorEvent) -> None:
+        if words:
+            self._note(RecordKind.DECISION, {"refused": words, "kind": event.kind.value, "tag": event.tag})
+
+    # --- getting out ----------------------------------------------------------------------------------
+
+    def _go_on_flattening(self) -> None:
+        """For each position to close: first its resting orders go, confirmed; then one exit is sent."""
+        for key, product in sorted(self._flatten):
+            held = self.portfolio.qty(key, product)
+            working = self.manager.working(key, product)
+            if not held and not working:
+                self._flatten.discard((key, product))
+            elif working:
+                for order in working:
+                    if not order.cancel_pending and order.request.source != exits.SOURCE:
+                        self.manager.cancel(order.tag, self.now_ns)
+            elif held and not self._exit(key, product, "exit"):
+                self._flatten.discard((key, product))
+
+    def _exit(self, key: str, product: Product, why: str) -> bool:
+        """Send one protected market order that closes a position. ``False`` when it was refused."""
+        held = self.portfolio.qty(key, product)
+        side = Side.SELL if held > 0 else Side.BUY
+        if not held or self.manager.pending_qty(key, product, side):
+            return True
+        instrument = self._instrument(key)
+        most = instrument.max_order_qty if instrument else 0
+        order = self.request(
+            OrderRequest(
+                key,
+                side,
+                min(abs(held), most) if most else abs(held),
+                product,
+                OrderType.MARKET,
+                protection_pct=CLOSING_PROTECTION_PCT,
+                source=exits.SOURCE,
+                reason=why,
+            )
+        )
+        return order is not None and order.status.working
+
+    # --- figures --------------------------------------------------------------------------------------
+
+    def unrealised(self, position: Position) -> Money:
+        """Profit of an open position at the last price; 0 while no price was seen."""
+        last = self._market(position.instrument_key).last
+        return position.unrealised(last) if last is not None else Money(0)
+
+    def day_pnl(self) -> Money:
+        """Realised plus unrealised profit, gross of charges."""
+        return Money(sum(p.realised + self.unrealised(p) for p in self.portfolio.positions.values()))
+
+    def day_charges(self) -> Money:
+        """Estimated charges of everything that filled today."""
+        return Money(sum(self._charges.values()))
+
+    def charges_of(self, key: str, product: Product) -> Money:
+        """Estimated charges of one position's fills."""
+        ids = {
+            f.broker_id
+            for f in self.portfolio.fills.values()
+            if (f.instrument_key, f.product) == (key, product)
+        }
+        return Money(sum(self._charges.get(broker_id, 0) for broker_id in ids))
+
+    def exposure(self) -> Money:
+        """Value of all open positions at their last, else average, price."""
+        total = 0
+        for position in self.portfolio.open_positions():
+            price = self._market(position.instrument_key).last or position.average_price
+            total += abs(position.qty) * price * position.multiplier
+        return Money(total)
+
+    def available(self) -> Money:
+        """Cash for new orders: what the broker says, else the capital."""
+        known = self.portfolio.available
+        return self.limits.capital if known is None else known
+
+    def _multiplier(self, key: str) -> int:
+        instrument = self._instrument(key)
+        return instrument.multiplier if instrument else 1
+
+    def _effect(self, facts: Facts) -> str:
+        request, held = facts.request, facts.position_qty
+        sign = request.side.sign
+        word = "long" if sign > 0 else "short"
+        if held * sign >= 0:
+            return f"{'adds to' if held else 'opens'} {word} {request.qty}"
+        closing = min(request.qty, abs(held))
+        rest = request.qty - closing
+        return f"closes {closing}" + (f" and opens new {word} {rest}" if rest else f" of {abs(held)}")
+
+
+def _sameness(request: OrderRequest) -> tuple[str, Side, int, OrderType, int]:
+    return (request.instrument_key, request.side, request.qty, request.order_type, request.price)
+
+
+def price_of(rupees: float) -> Price | None:
+    """A column's float as a `Price`; zero and non-finite values mean: not known."""
+    return to_price(rupees) if 0 < rupees < 1e9 else None
