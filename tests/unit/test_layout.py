@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("importlinter", reason="import-linter is not installed; make test installs it")
 
-CORE = {"domain", "market", "indicators", "strategies", "risk", "execution", "engine"}
+CORE = {"domain", "market", "indicators", "strategies", "risk", "execution", "desk", "engine"}
 SEEN_BY_THE_SCREEN = ("runtime", "backtest", "config", "domain")
 
 
