@@ -16,6 +16,7 @@ bad input, or an outside thing that is broken or gone::
     ├── StorageError          a database or journal file is locked, damaged or full
     │   └── JournalDamaged    the journal fails its checks; says where
     ├── CalendarUnknown       the calendar has no data for the asked year
+    ├── RateUnknown           no rate of a charge is known for that venue, kind and date
     └── DomainError           a value that must never exist (a bug or corrupt data)
 """
 
@@ -102,6 +103,10 @@ class JournalDamaged(StorageError):
 
 class CalendarUnknown(TradeTuiError):
     """The calendar has no data for the asked year: weekdays are never assumed to be trading days."""
+
+
+class RateUnknown(TradeTuiError):
+    """No rate of a charge is known for that venue, kind of trade and date: none is made up."""
 
 
 class DomainError(TradeTuiError):
