@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,17 +17,13 @@ from tradetui.domain.calendar import (
     MINUTE_NS,
     Calendar,
     CalendarUnknown,
-    Group,
     PhaseKind,
     Segment,
     Stage,
-    from_broker,
     ist_date,
     ist_datetime,
     minute_of_day,
-    next_monthly_expiry,
     next_token_expiry_ns,
-    next_weekly_expiry,
     ns,
     session_class,
     shift_expiry,
@@ -290,73 +283,6 @@ def test_walking_out_of_the_known_years_is_an_error() -> None:
         CAL.next_open(OTHER, ns(date(2026, 12, 31), "16:00"))
 
 
-# ---- recorded data ----------------------------------------------------------------------------------
-
-# Rows of the recording that its own notes doubt: test data of a mock session and of a holiday (prices ten
-# per cent off and back). And the Muhurat Sunday that it says it lacks.
-SUSPECT_ROWS = {date(2016, 7, 6), date(2017, 12, 2)}
-MISSING_ROWS = {date(2013, 11, 3)}
-
-
-def test_thirteen_years_of_recorded_trading_days_are_reproduced(shared_data: Path) -> None:
-    with (shared_data / "calendar" / "nse_trading_days_2010_2022.csv").open() as handle:
-        rows = list(csv.DictReader(handle))
-    recorded = {date.fromisoformat(row["date"]) for row in rows}
-    assert len(recorded) == 3200
-    doubted = {
-        date.fromisoformat(row["date"]) for row in rows if "suspect" in row["note"] or "mock" in row["note"]
-    }
-    assert doubted == SUSPECT_ROWS
-    ours = set(CAL.trading_days(FNO_STOCK, min(recorded), date(2022, 12, 31)))
-    assert ours - recorded == MISSING_ROWS
-    assert recorded - ours == SUSPECT_ROWS
-
-
-def test_days_of_2023_to_2025_equal_the_daily_data(shared_data: Path) -> None:
-    frame = pl.read_parquet(shared_data / "daily" / "nse_daily_2008_2025.parquet", columns=["date"])
-    recorded = {day for day in frame["date"].unique().to_list() if day >= date(2023, 1, 1)}
-    assert set(CAL.trading_days(OTHER, date(2023, 1, 1), max(recorded))) == recorded
-
-
-def test_bhavcopy_days_traded(shared_data: Path) -> None:
-    names = [path.name for path in (shared_data / "bhavcopy").glob("sec_bhavdata_full_*.csv.gz")]
-    days = [date.fromisoformat(name.removeprefix("sec_bhavdata_full_")[:10]) for name in names]
-    assert len(days) == 5
-    assert all(CAL.is_trading_day(OTHER, day) for day in days)
-
-
-@pytest.mark.parametrize(
-    "name", ["nse_1m_2025-12_2026-04", "nse_5m_2025-12_2026-06", "index_1m_2019", "index_1m_2024-01_2024-04"]
-)
-def test_recorded_bars_lie_on_trading_days_only(shared_data: Path, name: str) -> None:
-    frame = pl.read_parquet(shared_data / "bars" / f"{name}.parquet", columns=["ts"])
-    days = frame["ts"].dt.date().unique().to_list()
-    assert len(days) > 70
-    assert [str(day) for day in days if not CAL.is_trading_day(INDEX, day)] == []
-
-
-# ---- expiries ---------------------------------------------------------------------------------------
-
-
-def test_expiries_move_to_the_previous_trading_day() -> None:
-    assert next_weekly_expiry(CAL, date(2026, 10, 16), TUESDAY) == date(2026, 10, 19)
-    assert next_weekly_expiry(CAL, date(2026, 11, 5), TUESDAY) == date(2026, 11, 9)
-    assert next_weekly_expiry(CAL, date(2026, 11, 21), TUESDAY) == date(2026, 11, 23)
-    assert next_monthly_expiry(CAL, date(2026, 3, 25), TUESDAY) == date(2026, 3, 30)
-    assert next_weekly_expiry(CAL, date(2026, 5, 25), THURSDAY) == date(2026, 5, 27)
-    assert next_monthly_expiry(CAL, date(2026, 11, 21), TUESDAY) == date(2026, 11, 23)
-
-
-def test_after_a_shifted_expiry_the_next_week_is_named() -> None:
-    assert next_weekly_expiry(CAL, date(2026, 11, 24), TUESDAY) == date(2026, 12, 1)
-    assert next_monthly_expiry(CAL, date(2026, 11, 24), TUESDAY) == date(2026, 12, 29)
-
-
-def test_a_muhurat_day_is_no_expiry_day() -> None:
-    assert shift_expiry(CAL, date(2025, 10, 21)) == date(2025, 10, 20)
-    assert CAL.is_trading_day(FNO, date(2025, 10, 21))
-
-
 # ---- walking and instants ---------------------------------------------------------------------------
 
 
@@ -453,125 +379,6 @@ def test_session_class(segment: str, flags: dict[str, bool], expected: Segment) 
 def test_unknown_exchange_segment_has_no_timetable() -> None:
     with pytest.raises(ValueError, match="XYZ"):
         session_class("XYZ")
-
-
-# ---- the broker's word ------------------------------------------------------------------------------
-
-
-def window(exchange: str, day: date, start: str, end: str) -> dict[str, Any]:
-    return {"exchange": exchange, "start_time": ns(day, start) // 10**6, "end_time": ns(day, end) // 10**6}
-
-
-def test_brokers_hours_fill_the_unknown_muhurat() -> None:
-    day = date(2026, 11, 8)
-    rows = [window(name, day, "18:15", "19:15") for name in ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")]
-    calendar = from_broker(CAL, timings={day: rows})
-    for segment in (FNO_STOCK, FNO, INDEX, Segment.CDS, METAL, AGRI):
-        assert hours(segment, day, calendar) == "18:15-19:15"
-    assert not calendar.is_regular_day(FNO, day)
-    with pytest.raises(CalendarUnknown):
-        CAL.sessions(FNO_STOCK, day)
-
-
-def test_a_brokers_window_that_agrees_keeps_our_auctions() -> None:
-    day = date(2026, 8, 3)
-    rows = [window("NSE", day, "09:15", "15:30"), window("NFO", day, "09:15", "15:40")]
-    calendar = from_broker(CAL, timings={day: rows})
-    assert calendar.sessions(FNO_STOCK, day) == CAL.sessions(FNO_STOCK, day)
-    assert calendar.sessions(FNO, day) == CAL.sessions(FNO, day)
-    assert calendar.sessions(METAL, day) == ()
-
-
-def test_a_brokers_window_that_differs_wins() -> None:
-    day = date(2026, 8, 3)
-    calendar = from_broker(CAL, timings={day: [window("NSE", day, "10:00", "14:00")]})
-    assert hours(FNO_STOCK, day, calendar) == hours(INDEX, day, calendar) == "10:00-14:00"
-
-
-def test_a_new_holiday_closes_only_the_exchanges_it_names() -> None:
-    day = date(2026, 8, 5)
-    row = {
-        "date": str(day),
-        "description": "Added later",
-        "holiday_type": "TRADING_HOLIDAY",
-        "closed_exchanges": ["NSE", "NFO", "BSE", "BFO", "CDS", "BCD"],
-        "open_exchanges": [window("MCX", day, "17:00", "23:30")],
-    }
-    calendar = from_broker(CAL, holidays=[row])
-    assert not calendar.is_trading_day(OTHER, day)
-    assert not calendar.is_trading_day(FNO, day)
-    assert hours(METAL, day, calendar) == "17:00-23:30"
-    assert hours(AGRI_INTL, day, calendar) == "17:00-21:00"
-    assert not calendar.is_trading_day(AGRI, day)
-    assert CAL.is_trading_day(OTHER, day)
-
-
-def test_a_trading_holiday_that_names_no_exchange_closes_all() -> None:
-    row = {
-        "date": "2026-08-05",
-        "holiday_type": "TRADING_HOLIDAY",
-        "closed_exchanges": [],
-        "open_exchanges": [],
-    }
-    calendar = from_broker(CAL, holidays=[row])
-    assert not any(calendar.is_trading_day(segment, date(2026, 8, 5)) for segment in Segment)
-    row["holiday_type"] = "SETTLEMENT_HOLIDAY"
-    assert from_broker(CAL, holidays=[row]).is_trading_day(OTHER, date(2026, 8, 5))
-
-
-def test_a_brokers_list_makes_a_new_year_known() -> None:
-    row = {
-        "date": "2027-01-26",
-        "holiday_type": "TRADING_HOLIDAY",
-        "closed_exchanges": [],
-        "open_exchanges": [],
-    }
-    calendar = from_broker(CAL, holidays=[row], complete_years=[2027])
-    assert not calendar.is_trading_day(OTHER, date(2027, 1, 26))
-    assert hours(FNO, date(2027, 1, 27), calendar) == "09:15-15:45"
-    with pytest.raises(CalendarUnknown):
-        calendar.is_trading_day(OTHER, date(2028, 1, 3))
-
-
-def test_a_brokers_year_does_not_replace_a_known_one() -> None:
-    calendar = from_broker(CAL, complete_years=[2026])
-    assert not calendar.is_trading_day(OTHER, date(2026, 11, 24))
-
-
-def test_the_documented_sample_is_understood(shared_data: Path) -> None:
-    import json
-
-    pages = json.loads((shared_data / "rest" / "upstox_doc_samples.json").read_text())
-    rows = pages["get-market-holidays"][0]["sample"]["data"]
-    calendar = from_broker(CAL, holidays=rows)
-    new_year = date(2024, 1, 1)
-    assert calendar.sessions(OTHER, new_year) == CAL.sessions(OTHER, new_year)
-    assert hours(METAL, new_year, calendar) == "09:00-17:00"
-    assert hours(OTHER, date(2024, 1, 20), calendar) == "09:15-12:30"
-    assert not calendar.is_trading_day(METAL, date(2024, 1, 26))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {"exchange": "NSE", "start_time": 1704080700000, "end_time": 1704103200000},
-        {"exchange": "NSE", "start_time": "soon", "end_time": 1704103200000},
-        {"exchange": "NSE"},
-    ],
-)
-def test_timings_that_make_no_sense_are_refused(row: dict[str, Any]) -> None:
-    with pytest.raises(DomainError):
-        from_broker(CAL, timings={date(2024, 1, 22): [row]})
-
-
-def test_a_later_broker_row_rules_and_the_source_is_told() -> None:
-    calendar = from_broker(CAL, timings={date(2026, 8, 3): []})
-    assert not calendar.is_trading_day(OTHER, date(2026, 8, 3))
-    assert calendar.source(OTHER, date(2026, 8, 3)) == "broker"
-    assert "CMTR74466" in CAL.source(FNO_STOCK, date(2026, 8, 3))
-    special = CAL.special(FNO, date(2026, 2, 1))
-    assert special is not None
-    assert special.group is Group.FNO
 
 
 # ---- invariants -------------------------------------------------------------------------------------

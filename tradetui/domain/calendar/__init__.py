@@ -10,7 +10,13 @@ There is no single "market close": hours depend on the class of instrument and t
 
 from tradetui.domain.calendar.broker import from_broker
 from tradetui.domain.calendar.core import Calendar
-from tradetui.domain.calendar.expiry import next_monthly_expiry, next_weekly_expiry, shift_expiry
+from tradetui.domain.calendar.expiry import (
+    is_pre_open_future,
+    next_monthly_expiry,
+    next_weekly_expiry,
+    segment_of,
+    shift_expiry,
+)
 from tradetui.domain.calendar.ist import (
     DAY_NS,
     IST,
@@ -42,6 +48,7 @@ __all__ = [
     "Stage",
     "day_start_ns",
     "from_broker",
+    "is_pre_open_future",
     "ist_date",
     "ist_datetime",
     "minute_of_day",
@@ -49,6 +56,7 @@ __all__ = [
     "next_token_expiry_ns",
     "next_weekly_expiry",
     "ns",
+    "segment_of",
     "session_class",
     "shift_expiry",
 ]

@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from tradetui.domain.calendar.core import Calendar
-from tradetui.domain.calendar.phases import Segment
+from tradetui.domain.calendar.phases import Segment, session_class
+from tradetui.domain.instrument import Instrument, InstrumentKind
+
+_FUTURES_WEEKDAY = {"NSE_FO": 1, "BSE_FO": 3}
+"""Nominal weekday of monthly expiries since Sep 2025 (NSE FAOP68747, BSE 20250623-59); Monday is 0."""
+
+_PRE_OPEN_ROLL_DAYS = 5
+_PRE_OPEN_HORIZON_DAYS = 45
+"""Five weeks between expiries and the roll before them: nothing farther is in, whatever the holidays."""
 
 
 def shift_expiry(calendar: Calendar, nominal: date, segment: Segment = Segment.FNO) -> date:
@@ -63,3 +71,47 @@ def _last_weekday(year: int, month: int, weekday: int) -> date:
     first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
     last = first_of_next - timedelta(days=1)
     return last - timedelta(days=(last.weekday() - weekday) % 7)
+
+
+def is_pre_open_future(calendar: Calendar, instrument: Instrument, day: date) -> bool:
+    """Whether a future takes part in the derivatives pre-open of a day.
+
+    The current month's does; the next month's too in the last five trading days before the current one expires
+    (NSE FAOP71092 3Nov25; "days" read as trading days).
+
+    Raises:
+        CalendarUnknown: No data for the year.
+    """
+    weekday = _FUTURES_WEEKDAY.get(instrument.segment)
+    expiry = instrument.expiry
+    if weekday is None or expiry is None or instrument.kind is not InstrumentKind.FUTURE or day > expiry:
+        return False
+    if (expiry - day).days > _PRE_OPEN_HORIZON_DAYS:
+        return False
+    before = expiry.replace(day=1) - timedelta(days=1)
+    previous = shift_expiry(calendar, _last_weekday(before.year, before.month, weekday))
+    if day > previous:
+        return True
+    first = previous
+    for _ in range(_PRE_OPEN_ROLL_DAYS - 1):
+        first = calendar.previous_trading_day(Segment.FNO, first)
+    return day >= first
+
+
+def segment_of(calendar: Calendar, instrument: Instrument, day: date) -> Segment:
+    """The timetable class of an instrument on a day.
+
+    Farm commodities are not told apart here: the instrument master does not mark them, so every MCX contract
+    gets the hours of metals and energy. Use `session_class` where it is known.
+
+    Raises:
+        CalendarUnknown: No data for the year.
+        ValueError: The exchange segment has no timetable.
+    """
+    return session_class(
+        instrument.segment,
+        has_derivatives=instrument.cas_eligible,
+        is_index_contract=instrument.underlying_key.partition("|")[0].endswith("_INDEX"),
+        is_near_future=is_pre_open_future(calendar, instrument, day),
+        is_expiry_day=instrument.expiry == day,
+    )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from tradetui.domain.calendar.ist import MINUTE_NS, day_start_ns, minute_of_day
@@ -185,6 +183,10 @@ def _parse_specials(raw: Iterable[Mapping[str, Any]]) -> dict[tuple[date, Group]
 @cache
 def shipped_tables() -> Tables:
     """The tables that come with the program, read once."""
+    # Late: only a program that asks for the time of a market pays for reading its timetable.
+    import tomllib
+    from importlib import resources
+
     here = resources.files(__package__)
     sessions = tomllib.loads(here.joinpath("sessions.toml").read_text(encoding="utf-8"))
     days = tomllib.loads(here.joinpath("days.toml").read_text(encoding="utf-8"))
