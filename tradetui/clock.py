@@ -1,0 +1,128 @@
+"""Clocks: the machine's, the broker's as its stream shows it, and one moved by events.
+
+Engine time is the exchange's time. On a live account that is the machine's clock; on a simulated exchange
+(which may run fast, or start at yesterday's open) it is what the frames say, carried on between frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+_STEP_NS: Final = 2 * NS_PER_S
+"""A difference to the wall clock beyond this is a step (sleep, manual change), not drift."""
+
+
+class WallClock:
+    """The machine's clock, safe against small steps: it advances with the monotonic clock.
+
+    A larger difference (the laptop slept, somebody set the clock) is taken over when `adjust` is called, which
+    the runtime does on its timer, so that a step is one visible event and not a jump between two calls.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def now_ns(self) -> int:
+        """UTC ns."""
+        return self._monotonic() + self._offset
+
+    def adjust(self) -> int:
+        """Take over a step of the wall clock; returns its size in ns, 0 when there was none."""
+        step = self._wall() - self.now_ns()
+        if abs(step) < _STEP_NS:
+            return 0
+        self._offset += step
+        return step
+
+    async def sleep_until(self, t_ns: int) -> None:
+        """Return when the clock has reached ``t_ns``."""
+        while (left := t_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - a clock has no event to wait for
+            await asyncio.sleep(left / NS_PER_S)
+
+
+class FollowedClock:
+    """The exchange's clock as its frames show it, carried on between frames at the measured rate.
+
+    It never runs backwards. Before the first frame it stands at ``start_ns``.
+
+    Args:
+        start_ns: What it shows before the first observation, UTC ns.
+        rate: Exchange seconds per real second, until enough frames were seen to measure it.
+        monotonic: The machine's monotonic clock, ns.
+    """
+
+    _MEASURE_NS: Final = NS_PER_S
+
+    def __init__(
+        self, start_ns: int, rate: float = 1.0, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._monotonic = monotonic
+        self._shown = start_ns
+        self._server = start_ns
+        self._seen_at = monotonic()
+        self._first: tuple[int, int] | None = None
+        self._started = False
+        self.rate = rate
+
+    def now_ns(self) -> int:
+        """UTC ns of the exchange."""
+        if self._started:
+            carried = self._server + int((self._monotonic() - self._seen_at) * self.rate)
+            self._shown = max(self._shown, carried)
+        return self._shown
+
+    def observe(self, server_ms: int) -> None:
+        """A frame says what time it is at the exchange, epoch ms."""
+        server, now = server_ms * NS_PER_MS, self._monotonic()
+        if not self._started:
+            self._started = True
+            self._shown = server
+        if self._first is None or server < self._first[0]:
+            self._first = (server, now)
+        elif now - self._first[1] >= self._MEASURE_NS:
+            self.rate = max(0.0, (server - self._first[0]) / (now - self._first[1]))
+            self._first = (server, now)
+        if server >= self._server:
+            self._server, self._seen_at = server, now
+        self._shown = max(self._shown, server)
+
+    async def sleep_until(self, t_ns: int) -> None:
+        """Return when the exchange's clock has reached ``t_ns``."""
+        while (left := t_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - a clock has no event to wait for
+            # Frames may carry the clock on faster than its rate says, so look again soon.
+            await asyncio.sleep(min(0.05, left / NS_PER_S / max(self.rate, 1e-3)))
+
+
+class EventClock:
+    """A clock that only events move: for replays and back-tests."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self._now = start_ns
+        self._moved = asyncio.Event()
+
+    def now_ns(self) -> int:
+        """Time of the last event, UTC ns."""
+        return self._now
+
+    def move(self, t_ns: int) -> None:
+        """An event happened at ``t_ns``; the clock never runs backwards."""
+        if t_ns > self._now:
+            self._now = t_ns
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def sleep_until(self, t_ns: int) -> None:
+        """Return when an event has carried the clock to ``t_ns``."""
+        while self._now < t_ns:
+            await self._moved.wait()

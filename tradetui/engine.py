@@ -1,0 +1,290 @@
+"""The hot path, top to bottom: quotes -> candles -> indicators -> strategies -> sizing -> risk -> orders.
+
+The engine is to trading what a sans-I/O protocol is to bytes: synchronous and pure. An event goes in, an
+`Outcome` comes out: commands for the broker, records for the journal, finished bars for the store. Time is a
+field of the event. The same engine runs live, on paper, on the simulator, in replays and back-tests; only
+clock, feed and broker are swapped, in `wiring.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from tradetui.desk import Desk, Market, price_of
+from tradetui.domain.calendar import Calendar, PhaseKind, Segment
+from tradetui.domain.events import (
+    Event,
+    FeedEvent,
+    FeedState,
+    HistoryEvent,
+    MarketStatusEvent,
+    OperatorEvent,
+    TickEvent,
+    TimeEvent,
+)
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle
+from tradetui.domain.money import Money, Price
+from tradetui.domain.order import Product, Side
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.requests import Command
+from tradetui.market.candles import DEFAULT_INTERVALS, CandleBuilder
+from tradetui.market.quotes import Quotes
+from tradetui.market.universe import Universe
+from tradetui.risk.limits import Limits
+
+SECOND: Final = 1_000_000_000
+_PHASE_WORDS: Final = {
+    PhaseKind.CLOSED: "closed",
+    PhaseKind.PRE_OPEN: "pre-open",
+    PhaseKind.CANCEL_ONLY: "cancel only",
+    PhaseKind.CONTINUOUS: "continuous",
+    PhaseKind.CLOSING_AUCTION: "closing auction",
+    PhaseKind.POST_CLOSE: "post-close",
+}
+
+Charge = Callable[[Instrument, Product, Side, int, Price, int], Money]
+"""Charges of one executed order: instrument, product, side, units, price, time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an engine is made with.
+
+    Attributes:
+        limits: Risk limits.
+        live: Orders reach a real exchange.
+        tag_prefix: Beginning of our order tags, unique to installation, account and day.
+        intervals: Bar intervals in seconds.
+        silence_s: Seconds without any frame, while the market trades, after which the feed counts as down.
+    """
+
+    limits: Limits = Limits()
+    live: bool = False
+    tag_prefix: str = "tt"
+    intervals: tuple[int, ...] = DEFAULT_INTERVALS
+    silence_s: float = 15.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one event led to.
+
+    Attributes:
+        commands: For the broker, in order; their records are among ``records``.
+        records: For the journal, in order.
+        candles: Bars that finished.
+        revised: Finished bars that the broker's figures corrected later.
+    """
+
+    commands: list[Command] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    candles: list[Candle] = field(default_factory=list)
+    revised: list[Candle] = field(default_factory=list)
+
+
+class Engine:
+    """See the module's docstring.
+
+    Args:
+        settings: Limits and names.
+        calendar: Sessions.
+        universe: Instruments and slots of this run; shared with the decoder.
+        session_class: Timetable class of an instrument on a day.
+        charge: Estimates charges.
+        strategies: Decide what to hold.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        calendar: Calendar,
+        universe: Universe,
+        session_class: Callable[[Instrument, date], Segment],
+        charge: Charge,
+        strategies: Sequence[Any] = (),
+    ) -> None:
+        self.settings = settings
+        self.calendar = calendar
+        self.universe = universe
+        self._session_class = session_class
+        self.quotes = Quotes(self._continuous)
+        self.candles = CandleBuilder(self.quotes, intervals=settings.intervals)
+        self._out = Outcome()
+        self.now_ns = 0
+        self.feed = FeedEvent(0, FeedState.CONNECTING)
+        self.last_frame_ns = 0
+        self.market_status: dict[str, str] = {}
+        self._down_since_ns = 0
+        self._silent = False
+        self._storage_words = ""
+        self.desk = Desk(
+            limits=settings.limits,
+            live=settings.live,
+            instrument=universe.get,
+            market=self.market,
+            charge=charge,
+            emit=self._emit,
+            note=self._note,
+            tag_prefix=settings.tag_prefix,
+        )
+
+    # --- the line -------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> Outcome:
+        """Take in one event; hand out what follows from it."""
+        self._out = Outcome()
+        if event.t_ns > self.now_ns:
+            self.now_ns = self.desk.now_ns = event.t_ns
+        match event:
+            case TickEvent():
+                self._on_tick(event)
+            case TimeEvent():
+                self._on_time(event.t_ns)
+            case HistoryEvent():
+                self._on_history(event)
+            case FeedEvent():
+                self._on_feed(event)
+            case MarketStatusEvent():
+                self.market_status.update(event.status)
+            case OperatorEvent():
+                self._on_operator(event)
+            case _:
+                self.desk.on_account(event)
+        return self._out
+
+    def _on_tick(self, event: TickEvent) -> None:
+        """One frame, straight through."""
+        batch = event.batch
+        self.last_frame_ns = event.t_ns
+        if self._silent:
+            self._end_silence()
+        trades = self.quotes.apply(batch, event.t_ns)
+        finished = self.candles.on_batch(event.t_ns, batch, trades)
+        if self.desk.watched.pairs:
+            self.desk.on_prices()
+        if finished:
+            self._on_candles(finished)
+
+    def _on_candles(self, finished: list[Candle]) -> None:
+        """Finished bars: history and indicators first, then strategies, in the builder's order."""
+        self._out.candles.extend(finished)
+        self._out.revised.extend(self.candles.take_revised())
+
+    def _on_time(self, t_ns: int) -> None:
+        """Time passed: silence, bars that close without a trade, probes, arming."""
+        self._watch_silence(t_ns)
+        finished = self.candles.on_time(t_ns)
+        if finished:
+            self._on_candles(finished)
+        self.desk.on_time(t_ns)
+
+    def _on_history(self, event: HistoryEvent) -> None:
+        """Bars from before the first live one."""
+
+    # --- feed -----------------------------------------------------------------------------------------
+
+    def _on_feed(self, event: FeedEvent) -> None:
+        was_up, up = self.feed.state is FeedState.UP, event.state is FeedState.UP
+        self.feed = event
+        self.desk.feed_up = up
+        if was_up and not up:
+            self._down_since_ns = self.last_frame_ns or event.t_ns
+            if event.state is not FeedState.ENDED:
+                self.desk.disarm("the feed is down")
+        elif up and self._down_since_ns:
+            self.candles.mark_gap(self._down_since_ns, event.t_ns)
+            self._down_since_ns = 0
+            self.desk.manager.reconcile_soon()
+        self._note(RecordKind.FEED, {"state": event.state.value, "reason": event.reason})
+
+    def _watch_silence(self, t_ns: int) -> None:
+        """A stream that is connected but silent while the market trades is as good as down."""
+        if self.feed.state is not FeedState.UP or self._silent or not self.last_frame_ns:
+            return
+        if t_ns - self.last_frame_ns > self.settings.silence_s * SECOND and self._anything_trades():
+            self._silent = True
+            self.desk.feed_up = False
+            self._down_since_ns = self.last_frame_ns
+            words = f"no frame for {self.settings.silence_s:g} s while the market trades"
+            self.desk.disarm(words)
+            self._note(RecordKind.FEED, {"state": "silent", "reason": words})
+
+    def _end_silence(self) -> None:
+        self._silent = False
+        self.desk.feed_up = self.feed.state is FeedState.UP
+        self.candles.mark_gap(self._down_since_ns, self.now_ns)
+        self._down_since_ns = 0
+        self._note(RecordKind.FEED, {"state": self.feed.state.value, "reason": "frames flow again"})
+
+    @property
+    def silent(self) -> bool:
+        """Connected, but no frame for too long while the market trades."""
+        return self._silent
+
+    def _anything_trades(self) -> bool:
+        return any(self.phase(instrument) == "continuous" for instrument in self.universe.instruments)
+
+    # --- operator -------------------------------------------------------------------------------------
+
+    def _on_operator(self, event: OperatorEvent) -> None:
+        self.desk.on_account(event)
+
+    # --- market facts ---------------------------------------------------------------------------------
+
+    def market(self, key: str) -> Market:
+        """What is known about one instrument's market now."""
+        slot = self.universe.slots.get(key)
+        if slot is None or slot >= self.quotes.capacity:
+            return Market()
+        quotes = self.quotes
+        seen = int(quotes.last_seen_ns[slot])
+        return Market(
+            last=price_of(float(quotes.ltp[slot])),
+            bid=price_of(float(quotes.depth[slot, 0, 0])),
+            ask=price_of(float(quotes.depth[slot, 2, 0])),
+            age_s=(self.now_ns - seen) / SECOND if seen else None,
+            phase=self.phase(self.universe.instruments[slot]),
+        )
+
+    def phase(self, instrument: Instrument) -> str:
+        """Session phase of an instrument now, in words. What the broker says closes, never opens, a market."""
+        segment = self._session_class(instrument, self.quotes_day())
+        words = _PHASE_WORDS[self.calendar.phase_at(segment, self.now_ns)]
+        said = self.market_status.get(instrument.segment, "")
+        if words == "continuous" and said in ("NORMAL_CLOSE", "CLOSING_START", "CLOSING_END"):
+            return "closed"
+        return words
+
+    def quotes_day(self) -> date:
+        """The IST date of engine time."""
+        from tradetui.domain.calendar import ist_date
+
+        return ist_date(self.now_ns)
+
+    def _continuous(self, slot: int, day: date) -> tuple[int, int] | None:
+        instrument = self.universe.instruments[slot]
+        return self.calendar.continuous(self._session_class(instrument, day), day)
+
+    # --- storage --------------------------------------------------------------------------------------
+
+    def storage_failed(self, words: str) -> None:
+        """The journal cannot be written: no new risk."""
+        self._storage_words = words
+
+    def storage_back(self) -> None:
+        """The journal can be written again."""
+        self._storage_words = ""
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _emit(self, command: Command) -> None:
+        self._out.commands.append(command)
+
+    def _note(self, kind: RecordKind, data: Any) -> None:
+        self._out.records.append(Record(self.now_ns, kind, data))
+
+
