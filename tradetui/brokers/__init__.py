@@ -1,0 +1,1 @@
+"""Venues: one folder each, with the same file names in each."""
