@@ -315,10 +315,11 @@ class Desk:
         self._set_state(RiskState.HALTED, f"kill pulled by {who}")
         self.disarm("kill")
         for order in self.manager.working():
-            if not self._protects(order):
+            if not self.protects(order):
                 self.manager.cancel(order.tag, self.now_ns)
 
-    def _protects(self, order: Order) -> bool:
+    def protects(self, order: Order) -> bool:
+        """Whether a working order is a stop that can only make a position smaller."""
         request = order.request
         held = self.portfolio.qty(request.instrument_key, request.product)
         return request.order_type in (OrderType.SL, OrderType.SL_M) and held * request.side.sign < 0

@@ -14,7 +14,8 @@ from datetime import date
 from typing import Any, Final
 
 from tradetui.desk import Desk, Market, price_of
-from tradetui.domain.calendar import Calendar, PhaseKind, Segment
+from tradetui.domain.calendar import Calendar, PhaseKind, Segment, ist_date, segment_of
+from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
     Event,
     FeedEvent,
@@ -45,6 +46,7 @@ _PHASE_WORDS: Final = {
     PhaseKind.CLOSING_AUCTION: "closing auction",
     PhaseKind.POST_CLOSE: "post-close",
 }
+_CLOSED_SAID: Final = frozenset({"NORMAL_CLOSE", "CLOSING_START", "CLOSING_END"})
 
 Charge = Callable[[Instrument, Product, Side, int, Price, int], Money]
 """Charges of one executed order: instrument, product, side, units, price, time."""
@@ -93,7 +95,6 @@ class Engine:
         settings: Limits and names.
         calendar: Sessions.
         universe: Instruments and slots of this run; shared with the decoder.
-        session_class: Timetable class of an instrument on a day.
         charge: Estimates charges.
         strategies: Decide what to hold.
     """
@@ -103,14 +104,12 @@ class Engine:
         settings: EngineSettings,
         calendar: Calendar,
         universe: Universe,
-        session_class: Callable[[Instrument, date], Segment],
         charge: Charge,
         strategies: Sequence[Any] = (),
     ) -> None:
         self.settings = settings
         self.calendar = calendar
         self.universe = universe
-        self._session_class = session_class
         self.quotes = Quotes(self._continuous)
         self.candles = CandleBuilder(self.quotes, intervals=settings.intervals)
         self._out = Outcome()
@@ -118,6 +117,8 @@ class Engine:
         self.feed = FeedEvent(0, FeedState.CONNECTING)
         self.last_frame_ns = 0
         self.market_status: dict[str, str] = {}
+        self._segments: dict[str, Segment] = {}
+        self._segments_day: date | None = None
         self._down_since_ns = 0
         self._silent = False
         self._storage_words = ""
@@ -252,22 +253,33 @@ class Engine:
 
     def phase(self, instrument: Instrument) -> str:
         """Session phase of an instrument now, in words. What the broker says closes, never opens, a market."""
-        segment = self._session_class(instrument, self.quotes_day())
-        words = _PHASE_WORDS[self.calendar.phase_at(segment, self.now_ns)]
+        try:
+            segment = self._segment(instrument, ist_date(self.now_ns))
+            words = _PHASE_WORDS[self.calendar.phase_at(segment, self.now_ns)]
+        except (CalendarUnknown, ValueError):
+            return "unknown to the calendar"
         said = self.market_status.get(instrument.segment, "")
-        if words == "continuous" and said in ("NORMAL_CLOSE", "CLOSING_START", "CLOSING_END"):
+        if words == "continuous" and said in _CLOSED_SAID:
             return "closed"
         return words
 
-    def quotes_day(self) -> date:
-        """The IST date of engine time."""
-        from tradetui.domain.calendar import ist_date
-
-        return ist_date(self.now_ns)
+    def _segment(self, instrument: Instrument, day: date) -> Segment:
+        """Timetable class of an instrument, looked up once a day."""
+        if day != self._segments_day:
+            self._segments_day = day
+            self._segments.clear()
+        segment = self._segments.get(instrument.key)
+        if segment is None:
+            segment = self._segments[instrument.key] = segment_of(self.calendar, instrument, day)
+        return segment
 
     def _continuous(self, slot: int, day: date) -> tuple[int, int] | None:
-        instrument = self.universe.instruments[slot]
-        return self.calendar.continuous(self._session_class(instrument, day), day)
+        try:
+            return self.calendar.continuous(
+                segment_of(self.calendar, self.universe.instruments[slot], day), day
+            )
+        except (CalendarUnknown, ValueError):
+            return None
 
     # --- storage --------------------------------------------------------------------------------------
 
@@ -286,5 +298,3 @@ class Engine:
 
     def _note(self, kind: RecordKind, data: Any) -> None:
         self._out.records.append(Record(self.now_ns, kind, data))
-
-

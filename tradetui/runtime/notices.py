@@ -1,0 +1,101 @@
+"""Journal records that a person should hear of, in words: one function a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tradetui.domain.money import format_rupees
+from tradetui.domain.order import OrderStatus
+from tradetui.domain.records import Record, RecordKind
+from tradetui.market.universe import Universe
+
+Words = tuple[str, str]
+"""Level (a `logging` level name) and text."""
+
+Symbol = Callable[[Mapping[str, Any]], str]
+"""Symbol of the instrument that a record's data names."""
+
+
+def words_of(record: Record, universe: Universe) -> Words | None:
+    """What to tell a person about a record; ``None`` when nothing."""
+
+    def symbol(data: Mapping[str, Any]) -> str:
+        key = str(data.get("instrument_key", ""))
+        found = universe.get(key)
+        return found.symbol if found is not None else key
+
+    tell = _TELL.get(record.kind)
+    return tell(record.data, symbol) if tell is not None else None
+
+
+def _fill(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    return "INFO", f"filled {data['side']} {data['qty']} {symbol(data)} at {format_rupees(data['price'])}"
+
+
+def _order(data: Mapping[str, Any], symbol: Symbol) -> Words | None:
+    request = data["request"]
+    what = f"{request['side']} {request['qty']} {symbol(request)}"
+    match OrderStatus(data["status"]):
+        case OrderStatus.REJECTED:
+            return "ERROR", f"rejected {what}: {data['message']}"
+        case OrderStatus.UNKNOWN:
+            return "ERROR", f"outcome unknown, asking the broker: {what} ({data['message']})"
+        case OrderStatus.ABSENT:
+            return "ERROR", f"{what} {data['message']}"
+        case OrderStatus.CANCELLED:
+            return "INFO", f"cancelled {what}, filled {data['filled_qty']}"
+        case OrderStatus.OPEN if not data["filled_qty"] and not data["cancel_pending"]:
+            return "INFO", f"open {what}"
+        case _:
+            return None
+
+
+def _signal(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    return "INFO", f"signal {data['strategy']}: {data['side']} {symbol(data)} score {data['score']:.0f}"
+
+
+def _decision(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    request = data.get("request")
+    what = f" {request['side']} {request['qty']} {symbol(request)}" if request else ""
+    return "WARNING", f"refused{what}: {data['refused']}"
+
+
+def _risk(data: Mapping[str, Any], _: Symbol) -> Words:
+    if "state" in data:
+        return "WARNING", _with(f"trading is {data['state']}", data["reason"])
+    return "WARNING", "live trading armed" if data["armed_until_ns"] else _with("disarmed", data["reason"])
+
+
+def _feed(data: Mapping[str, Any], _: Symbol) -> Words:
+    level = "INFO" if data["state"] in ("up", "ended", "connecting") else "WARNING"
+    return level, _with(f"feed {data['state']}", data["reason"])
+
+
+def _strategy(data: Mapping[str, Any], _: Symbol) -> Words:
+    return "WARNING" if data.get("error") else "INFO", f"strategy {data['name']}: {data['what']}"
+
+
+def _reconcile(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    return "WARNING", f"reconcile: {data['found']} {symbol(data) or data.get('broker_id', '')}"
+
+
+def _opening(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    return "INFO", f"carried position {data['qty']:+d} {symbol(data)}"
+
+
+def _with(text: str, reason: str) -> str:
+    return f"{text}: {reason}" if reason else text
+
+
+_TELL: Final[dict[RecordKind, Callable[[Mapping[str, Any], Symbol], Words | None]]] = {
+    RecordKind.FILL: _fill,
+    RecordKind.ORDER: _order,
+    RecordKind.SIGNAL: _signal,
+    RecordKind.DECISION: _decision,
+    RecordKind.RISK: _risk,
+    RecordKind.FEED: _feed,
+    RecordKind.STRATEGY: _strategy,
+    RecordKind.RECONCILE: _reconcile,
+    RecordKind.OPENING: _opening,
+}

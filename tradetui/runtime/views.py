@@ -1,0 +1,329 @@
+"""Engine state into one immutable `Snapshot` for the screen. Runs on the engine's loop, at the screen's rate."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import INTERVALS, Bar, Greek, Px, Qty
+from tradetui.domain.money import decimals_of, format_rupees, to_rupees
+from tradetui.domain.position import Position
+from tradetui.domain.view import (
+    ChartView,
+    DepthLevel,
+    DepthView,
+    Gauge,
+    Health,
+    InstrumentRow,
+    LogRow,
+    Look,
+    PositionRow,
+    SignalRow,
+    Snapshot,
+    StrategyRow,
+    Verdict,
+    WatchRow,
+)
+from tradetui.risk.checks import RiskState
+from tradetui.runtime.telemetry import rss_mb
+
+if TYPE_CHECKING:
+    from tradetui.runtime.core import Runtime
+
+_NS: Final = 1_000_000_000
+_ORDERS_SHOWN: Final = 200
+_SLOW_EVERY: Final = 10
+"""Percentiles sort 65,536 numbers: every tenth snapshot is often enough."""
+_WARN_SHARE: Final = 0.7
+"""Share of a limit from which its gauge warns."""
+
+
+def instrument_row(instrument: Instrument) -> InstrumentRow:
+    """An instrument as search shows it."""
+    return InstrumentRow(
+        key=instrument.key,
+        symbol=instrument.symbol,
+        name=instrument.name,
+        segment=instrument.segment,
+        kind=instrument.kind.value,
+        lot=instrument.lot_size,
+        tick=instrument.tick_size,
+        freeze=instrument.freeze_qty,
+        expiry=instrument.expiry.isoformat() if instrument.expiry else "",
+        strike=instrument.strike or 0,
+        tradable=instrument.tradable,
+    )
+
+
+class ViewBuilder:
+    """Builds snapshots of one runtime.
+
+    Args:
+        runtime: What to look at.
+        log_rows: Ring of log records, filled by the logging handler.
+        notices: Ring of lines that deserve attention.
+    """
+
+    def __init__(self, runtime: Runtime, log_rows: deque[LogRow], notices: deque[LogRow]) -> None:
+        self._runtime = runtime
+        self._engine = runtime.engine
+        self._log = log_rows
+        self._notices = notices
+        self._seq = 0
+        self._trend: dict[int, deque[float]] = {}
+        self._p50 = self._p99 = 0.0
+
+    def build(self, look: Look) -> Snapshot:
+        """The state now, for what the screen looks at."""
+        engine, desk, parts = self._engine, self._engine.desk, self._runtime.parts
+        self._seq += 1
+        now = engine.now_ns
+        selected = engine.universe.get(look.selected)
+        universe = engine.universe.instruments
+        rows = tuple(
+            self._watch_row(engine.universe.slots[key], instrument)
+            for key in look.watch
+            if (instrument := engine.universe.get(key)) is not None
+        )
+        orders = tuple(reversed(desk.manager.orders.values()))[:_ORDERS_SHOWN]
+        positions = tuple(self._position(p) for p in desk.portfolio.positions.values())
+        shown = {o.request.instrument_key for o in orders} | {p.key for p in positions}
+        return Snapshot(
+            seq=self._seq,
+            t_ns=now,
+            mode=parts.mode,
+            account=parts.account,
+            host=parts.host,
+            broker=parts.broker.name,
+            risk_state=desk.state.value,
+            risk_reason=desk.state_reason,
+            armed_until_ns=desk.armed_until_ns,
+            feed_state="silent" if engine.silent else engine.feed.state.value,
+            feed_reason=engine.feed.reason,
+            feed_age_s=(now - engine.last_frame_ns) / _NS if engine.last_frame_ns else 0.0,
+            phase=engine.phase(selected or universe[0]) if universe else "",
+            indices=tuple(self._index(i) for i in universe if not i.tradable)[:4],
+            day_pnl=desk.day_pnl(),
+            day_charges=desk.day_charges(),
+            capital=desk.limits.capital,
+            available=desk.available(),
+            used=desk.portfolio.used or 0,
+            subscribed=len(universe),
+            stale_count=sum(row.stale for row in rows),
+            watch=rows,
+            depth=self._depth(selected) if selected else None,
+            chart=self._chart(selected, look) if selected else None,
+            positions=positions,
+            orders=orders,
+            symbols={key: found.symbol for key in shown if (found := engine.universe.get(key))},
+            signals=self._signals(),
+            strategies=self._strategies(),
+            gauges=self._gauges(),
+            log=tuple(self._log),
+            notices=tuple(self._notices),
+            preview=desk.preview(look.ticket) if look.ticket is not None else None,
+            health=self._health(),
+        )
+
+    # --- market ---------------------------------------------------------------------------------------
+
+    def _watch_row(self, slot: int, instrument: Instrument) -> WatchRow:
+        engine, quotes = self._engine, self._engine.quotes
+        known = slot < quotes.capacity and quotes.last_seen_ns[slot] > 0
+        ltp = float(quotes.ltp[slot]) if known else 0.0
+        close = float(quotes.close[slot]) if known else 0.0
+        age = (engine.now_ns - int(quotes.last_seen_ns[slot])) / _NS if known else math.inf
+        depth = quotes.depth[slot] if known else None
+        trend = self._trend.setdefault(slot, deque(maxlen=24))
+        if ltp and (not trend or trend[-1] != ltp):
+            trend.append(ltp)
+        moved = ltp - close if ltp and close else None
+        return WatchRow(
+            key=instrument.key,
+            symbol=instrument.symbol,
+            ltp=ltp or None,
+            change=moved,
+            change_pct=moved / close * 100 if moved is not None else None,
+            volume=int(quotes.vtt[slot]) if known else 0,
+            bid=float(depth[0, 0]) or None if depth is not None else None,
+            ask=float(depth[2, 0]) or None if depth is not None else None,
+            oi=float(quotes.oi[slot]) if known else 0.0,
+            age_s=age if known else 0.0,
+            stale=not known or age > engine.settings.limits.stale_warn_s,
+            position_qty=engine.desk.portfolio.net_qty(instrument.key),
+            decimals=decimals_of(instrument.tick_size),
+            trend=tuple(trend),
+        )
+
+    def _index(self, instrument: Instrument) -> tuple[str, float, float]:
+        quotes, slot = self._engine.quotes, self._engine.universe.slots[instrument.key]
+        if slot >= quotes.capacity:
+            return (instrument.symbol, 0.0, 0.0)
+        ltp, close = float(quotes.ltp[slot]), float(quotes.close[slot])
+        return (instrument.symbol, ltp, (ltp / close - 1) * 100 if ltp and close else 0.0)
+
+    def _depth(self, instrument: Instrument) -> DepthView | None:
+        engine, quotes = self._engine, self._engine.quotes
+        slot = engine.universe.slots[instrument.key]
+        if slot >= quotes.capacity:
+            return None
+        book, px, qty = quotes.depth[slot].tolist(), quotes.px[slot].tolist(), quotes.qty[slot].tolist()
+        day, greeks = quotes.day[slot].tolist(), quotes.greeks[slot].tolist()
+        seen = int(quotes.last_seen_ns[slot])
+        age = (engine.now_ns - seen) / _NS if seen else 0.0
+        return DepthView(
+            instrument=instrument_row(instrument),
+            bids=tuple(DepthLevel(p, int(q)) for p, q in zip(book[0], book[1], strict=True)),
+            asks=tuple(DepthLevel(p, int(q)) for p, q in zip(book[2], book[3], strict=True)),
+            ltp=px[Px.LTP] or None,
+            ltq=qty[Qty.LTQ],
+            ltt_ms=qty[Qty.LTT_MS],
+            atp=px[Px.ATP],
+            open=day[Bar.OPEN],
+            high=day[Bar.HIGH],
+            low=day[Bar.LOW],
+            prev_close=px[Px.CLOSE],
+            volume=qty[Qty.VTT],
+            oi=px[Px.OI],
+            total_bid=px[Px.TBQ],
+            total_ask=px[Px.TSQ],
+            iv=px[Px.IV],
+            delta=greeks[Greek.DELTA],
+            gamma=greeks[Greek.GAMMA],
+            theta=greeks[Greek.THETA],
+            vega=greeks[Greek.VEGA],
+            age_s=age,
+            stale=not seen or age > engine.settings.limits.stale_warn_s,
+            auction_price=float(quotes.auction[slot, 0]),
+            own=tuple(
+                (o.request.side.value, to_rupees(o.request.price or o.request.trigger_price), o.pending_qty)
+                for o in engine.desk.manager.working(instrument.key)
+            ),
+        )
+
+    def _chart(self, instrument: Instrument, look: Look) -> ChartView | None:
+        engine = self._engine
+        slot = engine.universe.slots[instrument.key]
+        interval_s = INTERVALS.get(look.interval, 60)
+        bars = engine.chart(slot, interval_s, look.bars)
+        marks = [
+            (f"{o.request.side.value} {o.pending_qty}", to_rupees(o.request.price or o.request.trigger_price))
+            for o in engine.desk.manager.working(instrument.key)
+        ]
+        for position in engine.desk.portfolio.open_positions():
+            if position.instrument_key == instrument.key:
+                marks.append((f"avg {position.qty:+d}", to_rupees(position.average_price)))
+                pair = engine.desk.watched.pairs.get((position.instrument_key, position.product))
+                if pair is not None and pair.stop:
+                    marks.append(("stop", to_rupees(pair.stop)))
+                if pair is not None and pair.target:
+                    marks.append(("target", to_rupees(pair.target)))
+        return ChartView(
+            key=instrument.key,
+            symbol=instrument.symbol,
+            interval=look.interval,
+            start_ms=tuple(c.start_ms for c in bars),
+            open=tuple(c.open for c in bars),
+            high=tuple(c.high for c in bars),
+            low=tuple(c.low for c in bars),
+            close=tuple(c.close for c in bars),
+            volume=tuple(c.volume for c in bars),
+            overlays=engine.overlays(slot, interval_s, bars),
+            marks=tuple(marks),
+            decimals=decimals_of(instrument.tick_size),
+        )
+
+    # --- account --------------------------------------------------------------------------------------
+
+    def _position(self, position: Position) -> PositionRow:
+        desk = self._engine.desk
+        market = self._engine.market(position.instrument_key)
+        instrument = self._engine.universe.get(position.instrument_key)
+        unrealised = desk.unrealised(position) if position.qty else 0
+        key = (position.instrument_key, position.product)
+        limit = self._engine.settings.limits.stale_warn_s
+        return PositionRow(
+            key=position.instrument_key,
+            symbol=instrument.symbol if instrument else position.instrument_key,
+            product=position.product.value,
+            qty=position.qty,
+            average=position.average_price,
+            last=to_rupees(market.last) if market.last is not None else None,
+            realised=position.realised,
+            unrealised=unrealised,
+            pnl=position.realised + unrealised,
+            charges=desk.charges_of(*key),
+            naked=bool(position.qty) and not self._protected(position),
+            stale=market.age_s is None or market.age_s > limit,
+        )
+
+    def _protected(self, position: Position) -> bool:
+        desk = self._engine.desk
+        pair = desk.watched.pairs.get((position.instrument_key, position.product))
+        if pair is not None and pair.stop:
+            return True
+        return any(desk.protects(o) for o in desk.manager.working(position.instrument_key, position.product))
+
+    def _signals(self) -> tuple[SignalRow, ...]:
+        return tuple(self._engine.signal_rows())
+
+    def _strategies(self) -> tuple[StrategyRow, ...]:
+        return tuple(self._engine.strategy_rows())
+
+    def _gauges(self) -> tuple[Gauge, ...]:
+        desk, limits = self._engine.desk, self._engine.settings.limits
+        loss = max(0, -(desk.day_pnl() - desk.day_charges()))
+        positions = desk.portfolio.open_positions()
+        most = round(limits.capital * limits.max_leverage)
+        exposure, used = desk.exposure(), max(0, limits.capital - desk.available())
+        gauges = [
+            _gauge(
+                "Day loss",
+                loss,
+                limits.daily_loss,
+                f"{format_rupees(-loss, 0)} / -{format_rupees(limits.daily_loss, 0)}",
+            ),
+            _gauge(
+                "Positions",
+                len(positions),
+                limits.max_positions,
+                f"{len(positions)} / {limits.max_positions}",
+            ),
+            _gauge("Exposure", exposure, most, f"{format_rupees(exposure, 0)} / {format_rupees(most, 0)}"),
+            _gauge(
+                "Cash used",
+                used,
+                limits.capital,
+                f"{format_rupees(used, 0)} / {format_rupees(limits.capital, 0)}",
+            ),
+        ]
+        if desk.state is not RiskState.ACTIVE:
+            gauges.insert(0, Gauge("State", 1, 1, desk.state.value, Verdict.BLOCK))
+        return tuple(gauges)
+
+    def _health(self) -> Health:
+        runtime = self._runtime
+        counters = runtime.parts.feed.counters()
+        store = runtime.parts.store
+        if self._seq % _SLOW_EVERY == 1:
+            self._p50, self._p99 = runtime.latency.percentile_us(50), runtime.latency.percentile_us(99)
+        return Health(
+            frames=runtime.frames,
+            ticks=runtime.ticks,
+            dropped=counters.get("dropped", 0),
+            reconnects=counters.get("reconnects", 0),
+            bad_frames=counters.get("bad_frames", 0),
+            tick_to_state_p50_us=self._p50,
+            tick_to_state_p99_us=self._p99,
+            max_loop_lag_ms=runtime.lag.max_ms,
+            rss_mb=rss_mb(),
+            store_queue=store.queued() if store is not None else 0,
+        )
+
+
+def _gauge(name: str, value: float, limit: float, text: str) -> Gauge:
+    share = value / limit if limit else 0.0
+    verdict = Verdict.BLOCK if share >= 1 else Verdict.WARN if share >= _WARN_SHARE else Verdict.PASS
+    return Gauge(name, value, limit, text, verdict)
