@@ -1,1 +1,1 @@
-"""What the market looks like now: quotes, candles, and a rolling history."""
+"""What the market looks like now: quotes, bars, and a window of the past, as columns by slot."""
