@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tradetui import config
-from tradetui.config import Config, ConfigError, parse
+from tradetui.config import Config, parse
+from tradetui.domain.errors import ConfigError
 
 
 def test_example_is_what_the_program_writes(repo_root: Path) -> None:

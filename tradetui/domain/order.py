@@ -126,11 +126,13 @@ ALLOWED: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.SENT: _BROKER_SAYS | {OrderStatus.UNKNOWN},
     # Only broker evidence, or proof of absence, leaves UNKNOWN.
     OrderStatus.UNKNOWN: _BROKER_SAYS | {OrderStatus.ABSENT},
-    OrderStatus.PENDING: _BROKER_SAYS - {OrderStatus.PENDING},
+    # A working order that the broker's book suddenly lacks is UNKNOWN, here and below.
+    OrderStatus.PENDING: (_BROKER_SAYS - {OrderStatus.PENDING}) | {OrderStatus.UNKNOWN},
     # A modify takes an open order through validation again, hence back to PENDING.
     OrderStatus.OPEN: frozenset(
         {
             OrderStatus.PENDING,
+            OrderStatus.UNKNOWN,
             OrderStatus.TRIGGER_PENDING,
             OrderStatus.FILLED,
             OrderStatus.CANCELLED,
@@ -140,6 +142,7 @@ ALLOWED: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.TRIGGER_PENDING: frozenset(
         {
             OrderStatus.PENDING,
+            OrderStatus.UNKNOWN,
             OrderStatus.OPEN,
             OrderStatus.FILLED,
             OrderStatus.CANCELLED,

@@ -264,7 +264,8 @@ class OrderManager:
             return
         doubt.misses += 1
         if doubt.misses >= PROBES_TO_PROVE:
-            words = "never reached the broker: not in its book in three polls"
+            what = "the broker no longer knows it" if order.broker_id else "never reached the broker"
+            words = f"{what}: not in its book in three polls"
             self._settle(replace(order, status=OrderStatus.ABSENT, message=words, updated_ns=event.t_ns))
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
