@@ -1,0 +1,469 @@
+"""The Textual application: paints, passes keys on, pulls frames. It decides nothing.
+
+First paint comes before the engine: header and empty panes are on the terminal while ``start`` (and its
+imports of half a second) runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.geometry import Size as TextualSize
+from textual.message import Message
+
+from tradetui.domain.errors import TradeTuiError
+from tradetui.domain.order import Product
+from tradetui.domain.view import Handle, Snapshot
+from tradetui.tui.actions import TICKET_SEND, KeyMap
+from tradetui.tui.controller import Controller
+from tradetui.tui.desk import Desk
+from tradetui.tui.layout import Geometry, Pane, Size, arrange
+from tradetui.tui.panes import SPECS, bottom, header, overlay, ticket_view
+from tradetui.tui.panes.base import LinePane, boxed
+from tradetui.tui.spans import Line
+from tradetui.tui.state import Frame, UiMode
+from tradetui.tui.theme import Palette
+
+RATES = (20.0, 10.0, 5.0, 2.0, 1.0)
+"""Frames a second that a slowing link steps down through."""
+SLOW_FRAME_MS = 50.0
+SLOW_QUEUE = 5
+FULL_QUEUE = 25
+"""Textual's writer holds 30 frames and then blocks the loop: painting stops before that."""
+STOP_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class UiSettings:
+    """What the screen needs to know, as plain values.
+
+    Attributes:
+        watch: Instrument keys of the first watchlist.
+        hz: Frames a second, 1 to 20.
+        theme: ``dark``, ``light``, ``contrast`` or ``16``.
+        pair: ``blue-orange`` or ``green-red``.
+        ascii: Draw with plain characters only.
+        product: Product that tickets start with.
+        keys: Action id to its new keys.
+        mouse: Take clicks.
+        tune_gc: Freeze what start-up made and collect less often, once the engine runs.
+        auto: Pull frames on a timer; tests turn it off and call `TradeApp.step`.
+        clock_ms: A clock in ms that only grows; tests bring their own.
+    """
+
+    watch: tuple[str, ...] = ()
+    hz: float = 10.0
+    theme: str = "dark"
+    pair: str = "blue-orange"
+    ascii: bool = False
+    product: Product = Product.INTRADAY
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mouse: bool = True
+    tune_gc: bool = True
+    auto: bool = True
+    clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+
+
+class Started(Message):
+    """The engine runs."""
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__()
+        self.handle = handle
+
+
+class NotStarted(Message):
+    """The engine could not start."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class TradeApp(App[int]):
+    """The workstation's screen.
+
+    Args:
+        start: Starts the engine; called on a thread of its own after the first paint. May raise.
+        settings: Plain values.
+
+    Attributes:
+        first_paint_ns: ``time.perf_counter_ns`` when the first paint was handed to the terminal; 0 before.
+        frame_ms: How long the last frame took to build.
+    """
+
+    AUTO_FOCUS = None
+    ENABLE_COMMAND_PALETTE = False
+    ESCAPE_TO_MINIMIZE = False
+    CSS = "Screen { overflow: hidden; layers: base over; } #ticket, #overlay { layer: over; }"
+    TITLE = "tradetui"
+
+    def __init__(self, start: Callable[[], Handle], settings: UiSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or UiSettings()
+        self._start = start
+        self._clock = self.settings.clock_ms
+        self.desk = Desk()
+        self.keymap = KeyMap(self.settings.keys)
+        self.palette = Palette(self.settings.theme, self.settings.pair)
+        self._geometry = arrange(80, 24, (Pane.WATCH,))
+        self.controller = Controller(
+            self.desk,
+            self.keymap,
+            watch=self.settings.watch,
+            product=self.settings.product,
+            geometry=lambda: self._geometry,
+        )
+        self.hz = min(max(self.settings.hz, 1.0), RATES[0])
+        self.first_paint_ns = 0
+        self.frame_ms = 0.0
+        self._leaving = False
+        self._painting = False
+        self._mode_word = ""
+        self._make_panes()
+
+    # --- the tree -------------------------------------------------------------------------------------
+
+    def _make_panes(self) -> None:
+        send = self.keymap.key_text(TICKET_SEND)
+        palette = self.palette
+        self.panes = {spec.pane: LinePane(spec.pane.value, boxed(spec), palette, spec.hz) for spec in SPECS}
+        self.header = LinePane("header", header.build, palette, 2.0)
+        self.tabs = LinePane("tabs", lambda f, w, h: header.tabs(f, self._geometry, w), palette)
+        self.ticket = LinePane("ticket", lambda f, w, h: ticket_view.build(f, w, h, send), palette)
+        self.overlay = LinePane("overlay", lambda f, w, h: overlay.build(f, w, h, self.keymap), palette)
+        self.notice = LinePane("notice", self._notice, palette)
+        self.hint = LinePane("hint", lambda f, w, h: bottom.hint(f, w, h, self.keymap), palette)
+        self.lines = (
+            self.header,
+            self.tabs,
+            *self.panes.values(),
+            self.notice,
+            self.hint,
+            self.ticket,
+            self.overlay,
+        )
+
+    def _notice(self, frame: Frame, width: int, height: int) -> list[Line]:
+        if self._geometry.size is Size.NONE:
+            text = f" terminal too small: {self.size.width}x{self.size.height}, needs 30x8"
+            return [((text, "warn+bold"),)]
+        return bottom.notice(frame, width, height)
+
+    def compose(self) -> ComposeResult:
+        """Everything is mounted from the start; panes are shown and hidden, never built anew."""
+        yield from self.lines
+
+    def on_mount(self) -> None:
+        """Paint first, then start the engine."""
+        self._use_theme()
+        for problem in self.keymap.problems:
+            self.controller.say(problem, "WARNING")
+        self._relayout()
+        self._install_signals()
+        self.call_after_refresh(self._first_paint)
+
+    def _first_paint(self) -> None:
+        self.first_paint_ns = time.perf_counter_ns()
+        threading.Thread(target=self._run_start, name="engine-start", daemon=True).start()
+        if self.settings.auto:
+            self.set_timer(1 / self.hz, self._tick)
+
+    def _run_start(self) -> None:
+        """On a thread of its own; `post_message` is the one call that is safe from there."""
+        try:
+            handle = self._start()
+        except Exception as error:
+            self.post_message(NotStarted(error))
+            return
+        if self._leaving:
+            handle.stop()
+        self.post_message(Started(handle))
+        self.desk_late = handle
+
+    def on_started(self, message: Started) -> None:
+        """The engine runs: follow it."""
+        self.desk.handle = message.handle
+        self.controller.ui.status = "running"
+        if self._leaving:
+            message.handle.stop()
+            return
+        message.handle.look(self.controller.look(self.hz))
+        if self.settings.tune_gc:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 50, 50)
+        self.step()
+
+    def on_not_started(self, message: NotStarted) -> None:
+        """Say why there is no engine; only quitting is left."""
+        self.controller.fail(words_of(message.error))
+        self.step()
+
+    def _install_signals(self) -> None:
+        import asyncio
+
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    loop.add_signal_handler(number, lambda: self.exit(0))
+                except (NotImplementedError, RuntimeError):
+                    return
+
+    # --- keys -----------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Every key is handled here, to the end, before the next is read (`tui.md` b4)."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            event.stop()
+            char = event.character if event.is_printable and event.character else ""
+            self._key(event.key, char)
+            return
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.stop()
+            self.controller.paste(event.text, self._clock())
+            self.paint()
+            return
+        await super().on_event(event)
+
+    def _key(self, key: str, char: str) -> None:
+        before = self.controller.look(self.hz)
+        self.controller.key(key, char, self._clock())
+        after = self.controller.look(self.hz)
+        if after != before:
+            self.desk.look(after)
+        self._run_effects()
+        self.paint()
+
+    def _run_effects(self) -> None:
+        effects, self.controller.effects[:] = list(self.controller.effects), []
+        for name, argument in effects:
+            if name == "quit":
+                self.leave()
+            elif name == "copy":
+                self.copy_to_clipboard(argument)
+            elif name == "redraw":
+                self.refresh(layout=True)
+                self._repaint()
+            elif name == "theme":
+                self.palette = Palette(argument, self.settings.pair)
+                for line in self.lines:
+                    line.palette = self.palette
+                self._use_theme()
+                self._repaint()
+            elif name == "screenshot":
+                self.save_picture(argument)
+
+    def save_picture(self, path: str) -> None:
+        """Write the screen as an SVG picture, and say whether it worked."""
+        try:
+            Path(path).expanduser().write_text(self.picture(), encoding="utf-8")
+        except OSError as error:
+            self.controller.say(f"no screenshot: {error.strerror or error}", "ERROR")
+        else:
+            self.controller.say(f"screenshot written to {path}")
+
+    def picture(self) -> str:
+        """The screen as an SVG document."""
+        return self.export_screenshot(title="tradetui", simplify=True)
+
+    def text(self) -> str:
+        """The screen as plain text, as the compositor has it: what a terminal would show."""
+        strips = self.screen._compositor.render_strips(TextualSize(self.size.width, self.size.height))
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click gives a pane the focus and marks the row; it never acts on the account."""
+        if not self.settings.mouse or self.controller.ui.mode is not UiMode.NORMAL:
+            return
+        for pane, rect in self._geometry.panes.items():
+            dx, dy = event.screen_x - rect.x, event.screen_y - rect.y
+            if 0 <= dx < rect.width and 0 <= dy < rect.height:
+                self.controller.row_clicked(pane, int(dy) - 2)
+                self.desk.look(self.controller.look(self.hz))
+                self.paint()
+                return
+
+    # --- frames ---------------------------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The terminal changed its size."""
+        del event
+        self._relayout()
+
+    def _relayout(self) -> None:
+        self.paint(force=True)
+
+    def _place(self) -> None:
+        ui = self.controller.ui
+        width, height = self.size
+        geometry = arrange(width, height, ui.recent, zoom=ui.zoom)
+        self._geometry = geometry
+        self.header.place(geometry.header)
+        self.tabs.place(geometry.tabs)
+        for pane, widget in self.panes.items():
+            widget.place(geometry.panes.get(pane))
+        self.notice.place(geometry.notice)
+        self.hint.place(geometry.hint)
+        self.ticket.place(geometry.ticket if ui.mode is UiMode.TICKET or ui.ticket else None)
+        over = ui.mode in (UiMode.SEARCH, UiMode.PALETTE, UiMode.TEXT, UiMode.QUIT)
+        self.overlay.place(geometry.overlay if over else None)
+
+    def frame(self) -> Frame:
+        """What the panes are built from now."""
+        shown: Snapshot = self.controller.shown()
+        return Frame(shown, self.controller.ui, self._clock(), self.settings.ascii, self.controller.live)
+
+    def paint(self, *, force: bool = True) -> int:
+        """Build every visible pane and repaint the lines that differ.
+
+        Returns:
+            How many lines changed.
+        """
+        started = time.perf_counter_ns()
+        self._place()
+        frame = self.frame()
+        changed = sum(line.pull(frame, force=force) for line in self.lines)
+        self.frame_ms = (time.perf_counter_ns() - started) / 1e6
+        ticket = self.controller.ui.ticket
+        if ticket is not None and ticket.painted_ms < 0:
+            # Only what reached the terminal counts as read: the review's clock starts after the refresh.
+            self.call_after_refresh(self._note_painted, ticket, self.controller.ui.preview)
+        self._title(frame.live)
+        return changed
+
+    def _note_painted(self, ticket: object, preview: object) -> None:
+        """The lines built from this ticket and this preview are out; start the clock if both still hold."""
+        ui = self.controller.ui
+        if ui.ticket is ticket and ui.preview is preview:
+            self.controller.painted(self._clock())
+            self.paint()
+
+    def _title(self, live: Snapshot) -> None:
+        """The mode also stands in the terminal's title."""
+        word = "LIVE ARMED" if live.mode.value == "LIVE" and live.armed_until_ns else live.mode.value
+        if word != self._mode_word and self._driver is not None and not self.is_headless:
+            self._mode_word = word
+            self._driver.write(f"\x1b]0;tradetui [{word}]\x07")
+
+    def step(self) -> int:
+        """Pull one frame and paint it.
+
+        Returns:
+            How many lines changed.
+        """
+        now = self._clock()
+        snap = self.desk.snapshot()
+        if snap is not None:
+            self.controller.take(snap, now)
+            if not self.settings.auto or snap.seq < 2:
+                self.desk.look(self.controller.look(self.hz))
+        if self.desk.handle is not None and not self.desk.error:
+            stopped = self.desk.handle.stopped()
+            if isinstance(stopped, BaseException):
+                self.controller.fail(words_of(stopped))
+            elif stopped and not self._leaving:
+                self.controller.fail("the engine has ended")
+        return self.paint(force=not self.settings.auto)
+
+    def _tick(self) -> None:
+        """One frame on the timer; the next is asked for only after this one was painted."""
+        if self._leaving:
+            return
+        started = time.perf_counter_ns()
+        queued = self._queued()
+        if queued < FULL_QUEUE:
+            self.step()
+        self.call_after_refresh(self._paced, started, queued)
+
+    def _paced(self, started_ns: int, queued: int) -> None:
+        took_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        self.hz = adapted(self.hz, min(self.settings.hz, RATES[0]), took_ms, queued)
+        self.controller.ui.slow_hz = self.hz if self.hz < min(self.settings.hz, 10.0) else 0.0
+        self.set_timer(max(0.01, 1 / self.hz - took_ms / 1000), self._tick)
+
+    def _queued(self) -> int:
+        """Frames that wait for the terminal. A private attribute of Textual, hence the care."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        queue = getattr(writer, "_queue", None)
+        return int(queue.qsize()) if queue is not None else 0
+
+    def _use_theme(self) -> None:
+        theme = self.palette.textual_theme()
+        self.register_theme(theme)
+        self.theme = theme.name
+
+    def _repaint(self) -> None:
+        for line in self.lines:
+            line.repaint()
+
+    def leave(self) -> None:
+        """Quit: the engine begins its orderly stop, the screen goes."""
+        self._leaving = True
+        if self.desk.handle is not None:
+            self.desk.handle.stop()
+        code = 1 if self.desk.error else 0
+        self.exit(code, return_code=code)
+
+
+def adapted(hz: float, wanted: float, took_ms: float, queued: int) -> float:
+    """The next frame rate: a step down when a frame took long or writes pile up, a step up when all is well.
+
+    Args:
+        hz: Rate now.
+        wanted: Rate that was asked for.
+        took_ms: Time from the start of the frame until it was painted.
+        queued: Writes that wait for the terminal.
+    """
+    lower = [rate for rate in RATES if rate < hz]
+    if (took_ms > SLOW_FRAME_MS and took_ms > 500 / hz) or queued > SLOW_QUEUE:
+        return lower[0] if lower else hz
+    if took_ms < SLOW_FRAME_MS / 2 and queued <= 1 and hz < wanted:
+        higher = [rate for rate in RATES if rate > hz]
+        return min(higher[-1], wanted)
+    return hz
+
+
+def words_of(error: BaseException) -> str:
+    """An exception in words for a person."""
+    if isinstance(error, TradeTuiError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def run_app(start: Callable[[], Handle], settings: UiSettings | None = None) -> int:
+    """Run the screen until the user leaves, then wait a bounded time for the engine.
+
+    Args:
+        start: Starts the engine; called after the first paint. May raise.
+        settings: Plain values.
+
+    Returns:
+        Exit code: 0, or 1 when the engine failed or did not stop in time.
+    """
+    app = TradeApp(start, settings)
+    code = app.run(mouse=app.settings.mouse)
+    handle = app.desk.handle
+    if handle is None:
+        return 1 if app.desk.error else int(code or 0)
+    handle.stop()
+    deadline = time.monotonic() + STOP_WAIT_S
+    while handle.stopped() is False and time.monotonic() < deadline:
+        time.sleep(0.02)
+    ended = handle.stopped()
+    return 1 if ended is False or isinstance(ended, BaseException) else int(code or 0)
+
+
+__all__ = ["Geometry", "TradeApp", "UiSettings", "adapted", "run_app", "words_of"]

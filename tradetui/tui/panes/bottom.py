@@ -1,0 +1,53 @@
+"""The two last lines: the newest notice, and the hints or the line being typed."""
+
+from __future__ import annotations
+
+from tradetui.tui.actions import Context, KeyMap
+from tradetui.tui.spans import Line, Span, line_width, pad
+from tradetui.tui.state import Frame, UiMode
+
+_LEVELS = {"ERROR": "error+bold", "WARNING": "warn+bold"}
+
+
+def notice(frame: Frame, width: int, height: int) -> list[Line]:
+    """What was last said, loud when it matters."""
+    del height
+    said = frame.ui.notice
+    style = _LEVELS.get(said.level, "text")
+    if frame.ui.error and not said.text:
+        return [pad([(f" {frame.ui.error}", "error+bold")], width)]
+    return [pad([(f" {said.text}", style)], width)]
+
+
+def context_of(mode: UiMode) -> Context:
+    """Where keys are looked up in a mode."""
+    if mode is UiMode.NORMAL:
+        return Context.NORMAL
+    if mode is UiMode.TICKET:
+        return Context.TICKET
+    return Context.HELP if mode in (UiMode.TEXT, UiMode.QUIT) else Context.PROMPT
+
+
+def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
+    """Keys that matter now, from the table; kill stands at the right end and never gives way."""
+    del height
+    ui = frame.ui
+    if ui.mode in (UiMode.COMMAND, UiMode.ARM):
+        sign = " :" if ui.mode is UiMode.COMMAND else " last four of the account: "
+        tail = f"  {ui.prompt.message}" if ui.prompt.message else ""
+        return [
+            pad([(sign, "key+bold"), (ui.prompt.text, "text+bold"), ("_", "focus"), (tail, "dim")], width)
+        ]
+    if ui.mode is UiMode.QUIT:
+        keys: list[Span] = [(" y", "key+bold"), (" quit  ", "text"), ("n", "key+bold"), (" stay", "text")]
+        return [pad(keys, width)]
+    kill, *rest = keymap.hints(context_of(ui.mode))
+    tail_spans: list[Span] = [(f"{kill[0]}", "key+bold"), (f" {kill[1]} ", "error+bold")]
+    room = width - line_width(tuple(tail_spans)) - 1
+    spans: list[Span] = []
+    for key, word in rest:
+        pair: list[Span] = [(f" {key}", "key+bold"), (f" {word} ", "dim")]
+        if line_width((*spans, *pair)) > room:
+            break
+        spans += pair
+    return [(*pad(spans, width - line_width(tuple(tail_spans))), *tail_spans)]

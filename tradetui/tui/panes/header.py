@@ -1,0 +1,127 @@
+"""The header: which world, which account, how it stands, whether the data is alive."""
+
+from __future__ import annotations
+
+from tradetui.domain.view import Mode, Snapshot
+from tradetui.tui import fmt
+from tradetui.tui.layout import NUMBERS, Geometry, Pane
+from tradetui.tui.panes.watchlist import tone
+from tradetui.tui.spans import Line, Span, line_width, pad
+from tradetui.tui.state import Frame
+
+
+def mode_word(snap: Snapshot) -> tuple[str, str]:
+    """The mode as text and style. It is on the screen at all times."""
+    if snap.mode is Mode.LIVE:
+        left = (snap.armed_until_ns - snap.t_ns) / 1e9
+        if snap.armed_until_ns and left > 0:
+            return f"[## LIVE ARMED {fmt.countdown(left)} ##]", "mode.armed"
+        return "[LIVE disarmed]", "mode.live"
+    return f"[{snap.mode.value}]", f"mode.{snap.mode.value.lower()}"
+
+
+def _feed(frame: Frame, snap: Snapshot) -> list[Span]:
+    state = snap.feed_state
+    style = "good" if state == "up" else "dim" if state in ("connecting", "ended") else "error+bold"
+    spans: list[Span] = [(f"feed {state.upper() if style.startswith('error') else state}", style)]
+    if state == "up":
+        spans.append((f" {fmt.age(snap.feed_age_s):>5}", "warn" if snap.feed_age_s > 3 else "dim"))
+    if snap.stale_count:
+        spans.append((f" ~{snap.stale_count}/{snap.subscribed}", "warn"))
+    if frame.ui.slow_hz:
+        spans.append((f" slow link {frame.ui.slow_hz:g}Hz", "warn"))
+    return spans
+
+
+def _parts(frame: Frame) -> list[tuple[int, list[Span]]]:
+    """Parts from left to right, each with its importance (0 stays longest)."""
+    snap = frame.live
+    badge: list[Span] = [mode_word(snap)]
+    if frame.ui.frozen is not None:
+        badge += [(" ", "text"), (f" PAUSED {fmt.age(frame.paused_s)} ", "paused")]
+    if snap.risk_state != "active":
+        word = snap.risk_state.upper() + (f": {snap.risk_reason}" if snap.risk_reason else "")
+        badge += [(" ", "text"), (f" {word} ", "alarm")]
+    parts: list[tuple[int, list[Span]]] = [(0, badge)]
+    account = fmt.masked(snap.account)
+    if account or snap.broker:
+        parts.append((9, [(f"{snap.broker} {account}".strip(), "dim")]))
+    for rank, (name, last, change) in enumerate(snap.indices):
+        parts.append(
+            (
+                3 + rank * 2,
+                [(f"{name} ", "dim"), (fmt.price(last), "text"), (f" {change:+.2f}%", tone(change))],
+            )
+        )
+    net = snap.day_pnl - snap.day_charges
+    parts.append((2, [("day ", "dim"), (fmt.money(net, sign=True), f"{tone(net)}+bold"), (" net", "dim")]))
+    if snap.capital:
+        share = 100 * snap.used / snap.capital
+        parts.append((4, [("margin ", "dim"), (f"{share:.0f}%", "warn" if share > 80 else "text")]))
+    if snap.phase:
+        parts.append((5, [(snap.phase, "dim")]))
+    if snap.t_ns:
+        parts.append((1, [(fmt.clock(frame.live.t_ns // 1_000_000), "text")]))
+    parts.append((1, _feed(frame, snap) if frame.ui.status == "running" else [(frame.ui.status, "warn")]))
+    return [(rank, spans) for rank, spans in parts if spans]
+
+
+def build(frame: Frame, width: int, height: int) -> list[Line]:
+    """One line; the least important parts give way first."""
+    del height
+    parts = _parts(frame)
+    gap = "  " if width < 110 else " │ " if not frame.ascii else " | "
+
+    def needed() -> int:
+        return sum(line_width(tuple(spans)) for _, spans in parts) + len(gap) * (len(parts) - 1)
+
+    while needed() > width and len(parts) > 1:
+        worst = max(rank for rank, _ in parts)
+        if worst == 0:
+            break
+        parts.pop(max(i for i, (rank, _) in enumerate(parts) if rank == worst))
+    line: list[Span] = []
+    for i, (_, spans) in enumerate(parts):
+        if i:
+            line.append((gap, "border"))
+        line.extend(spans)
+    return [pad(line, width)]
+
+
+_NAMES = {
+    Pane.WATCH: "Watch",
+    Pane.CHART: "Chart",
+    Pane.DEPTH: "Depth",
+    Pane.POSITIONS: "Pos",
+    Pane.ORDERS: "Orders",
+    Pane.SIGNALS: "Signals",
+    Pane.RISK: "Risk",
+    Pane.LOG: "Log",
+}
+
+
+def tabs(frame: Frame, geometry: Geometry, width: int) -> list[Line]:
+    """The line of pane names in small layouts; what is on the screen is brighter, the focus is marked."""
+    line: list[Span] = []
+    for pane, number in NUMBERS.items():
+        name = _NAMES[pane]
+        focused = pane is frame.ui.focus
+        style = "focus+bold" if focused else "text" if pane in geometry.panes else "dim"
+        count = _count(frame, pane)
+        text = f"[{number}{name}{count}]" if focused else f" {number}{name}{count} "
+        line.append((text, style))
+    if geometry.size.value == "tiny":
+        line.append(("  small terminal: one pane; 80x24 shows more", "warn"))
+    return [pad(line, width)]
+
+
+def _count(frame: Frame, pane: Pane) -> str:
+    if pane is Pane.POSITIONS:
+        n = sum(1 for row in frame.snap.positions if row.qty)
+    elif pane is Pane.ORDERS:
+        n = sum(1 for order in frame.snap.orders if not order.status.terminal)
+    elif pane is Pane.SIGNALS:
+        n = sum(1 for row in frame.snap.signals if row.state == "new")
+    else:
+        n = 0
+    return f" {n}" if n else ""

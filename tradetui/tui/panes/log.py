@@ -1,0 +1,37 @@
+"""Pane 9: the newest log records; follows until scrolled."""
+
+from __future__ import annotations
+
+from tradetui.tui import fmt
+from tradetui.tui.layout import Pane
+from tradetui.tui.panes.base import PaneSpec
+from tradetui.tui.spans import Line
+from tradetui.tui.state import Frame, level_of
+
+
+def title(frame: Frame, width: int) -> tuple[Line, Line]:
+    """Whether it follows."""
+    del width
+    back = frame.ui.scroll.get(Pane.LOG, 0)
+    side: Line = ((f" {back} lines back, G follows ", "warn"),) if back else ()
+    return (("Log", "title"),), side
+
+
+def body(frame: Frame, width: int, height: int) -> list[Line]:
+    """Newest at the bottom."""
+    del width
+    rows = frame.snap.log
+    if not rows:
+        error = frame.ui.error
+        return [((f" {error}", "error"),)] if error else [((" nothing logged yet", "dim"),)]
+    back = min(frame.ui.scroll.get(Pane.LOG, 0), max(0, len(rows) - height))
+    end = len(rows) - back
+    lines: list[Line] = []
+    for row in rows[max(0, end - height) : end]:
+        style = level_of(row)
+        sign = "" if style == "text" else f"{row.level} "
+        lines.append(((f" {fmt.clock(row.t_ms)} ", "dim"), (f"{sign}{row.text}", style)))
+    return lines
+
+
+SPEC = PaneSpec(Pane.LOG, title, body, 4.0)

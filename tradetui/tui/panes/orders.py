@@ -1,0 +1,106 @@
+"""Pane 6: orders; UNKNOWN first, then those that work, then the rest, newest first."""
+
+from __future__ import annotations
+
+from tradetui.domain.order import Order, OrderStatus, OrderType, Side
+from tradetui.domain.text import clean
+from tradetui.tui import fmt
+from tradetui.tui.layout import Pane
+from tradetui.tui.panes.base import PaneSpec, marked, window
+from tradetui.tui.spans import Line, Span, fit, right
+from tradetui.tui.state import Frame, name_of, sorted_orders
+
+_WORDS = {
+    OrderStatus.TRIGGER_PENDING: ("WAITING", "warn"),
+    OrderStatus.UNKNOWN: ("UNKNOWN", "alarm"),
+    OrderStatus.OPEN: ("OPEN", "key"),
+    OrderStatus.PENDING: ("PENDING", "key"),
+    OrderStatus.INTENT: ("INTENT", "dim"),
+    OrderStatus.SENT: ("SENT", "key"),
+    OrderStatus.FILLED: ("FILLED", "good"),
+    OrderStatus.CANCELLED: ("CANCELLED", "dim"),
+    OrderStatus.REJECTED: ("REJECTED", "error"),
+    OrderStatus.REFUSED: ("REFUSED", "error"),
+    OrderStatus.ABSENT: ("ABSENT", "dim"),
+}
+
+
+def title(frame: Frame, width: int) -> tuple[Line, Line]:
+    """How many work, how many there are."""
+    del width
+    orders = frame.snap.orders
+    busy = sum(1 for order in orders if not order.status.terminal)
+    lost = sum(1 for order in orders if order.status is OrderStatus.UNKNOWN)
+    side: Line = ((f" {lost} UNKNOWN: new risk there is locked ", "alarm"),) if lost else ()
+    return ((f"Orders {busy} open of {len(orders)}", "title"),), side
+
+
+def price_words(order: Order) -> str:
+    """Price of an order in words: limit, trigger, or market."""
+    request = order.request
+    if request.order_type is OrderType.MARKET:
+        return "MARKET"
+    if request.order_type is OrderType.SL_M:
+        return f"SL-M {fmt.money(request.trigger_price)}"
+    text = fmt.money(request.price)
+    return text if request.order_type is OrderType.LIMIT else f"SL {fmt.money(request.trigger_price)}/{text}"
+
+
+def body(frame: Frame, width: int, height: int) -> list[Line]:
+    """Column heads and rows."""
+    symbol = 15 if width < 100 else 22
+    price = 12 if width < 76 else 16
+    head = f" {fit('SIDE', 5)}{right('DONE/QTY', 12)} {fit('SYMBOL', symbol)}{right('PRICE', price)} {fit('STATE', 10)}AGE   "
+    lines: list[Line] = [((fit(head, width), "dim"),)]
+    orders = sorted_orders(frame.snap.orders)
+    if not orders:
+        return [*lines, ((" no orders today", "dim"),)]
+    cursor = frame.ui.cursors.get(Pane.ORDERS, "")
+    index = next((i for i, order in enumerate(orders) if order.tag == cursor), -1)
+    start = window(frame.ui, Pane.ORDERS, index, len(orders), height - 1)
+    focused = frame.ui.focus is Pane.ORDERS
+    for order in orders[start : start + height - 1]:
+        line = _row(frame, order, symbol, price)
+        lines.append(marked(line, width, cursor=order.tag == cursor, focused=focused))
+    return lines
+
+
+def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:
+    request = order.request
+    ended = order.status.terminal
+    word, style = _WORDS[order.status]
+    if order.cancel_pending:
+        word, style = "CANCELLING", "warn"
+    elif order.modify_pending:
+        word, style = "MODIFYING", "warn"
+    done = f"{fmt.units(order.filled_qty)}/{fmt.units(request.qty)}"
+    moment = order.updated_ns if ended else order.created_ns
+    age = max(0.0, (frame.snap.t_ns - moment) / 1e9)
+    at = fmt.money(order.average_price) if order.status is OrderStatus.FILLED else price_words(order)
+    spans: list[Span] = [
+        (
+            fit(request.side.value, 5),
+            ("buy" if request.side is Side.BUY else "sell") + ("" if ended else "+bold"),
+        ),
+        (right(done, 12), "dim" if ended else "text"),
+        (
+            " " + fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol),
+            "dim" if ended else "text",
+        ),
+        (right(at, price), "dim" if ended else "text"),
+        (" " + fit(word, 10), style),
+        (fit(fmt.clock(moment // 1_000_000, seconds=False) if ended else fmt.age(age), 6), "dim"),
+    ]
+    if order.foreign:
+        spans.append(("foreign ", "accent"))
+    words = clean(order.message)
+    if words:
+        spans.append(
+            (words, "error" if order.status in (OrderStatus.REJECTED, OrderStatus.REFUSED) else "dim")
+        )
+    elif request.source != "manual":
+        spans.append((clean(request.source), "dim"))
+    return tuple(spans)
+
+
+SPEC = PaneSpec(Pane.ORDERS, title, body, 4.0)

@@ -1,0 +1,204 @@
+"""The ticket as text, drawn by a pane that is mounted from the start."""
+
+from __future__ import annotations
+
+from tradetui.domain.order import OrderRequest, OrderType, Side
+from tradetui.domain.text import clean
+from tradetui.domain.view import Preview, Snapshot, Verdict, WatchRow
+from tradetui.tui import fmt
+from tradetui.tui.panes.base import enclose
+from tradetui.tui.panes.watchlist import tone
+from tradetui.tui.spans import Line, Span, fit, line_width, pad, wrap
+from tradetui.tui.state import Frame
+from tradetui.tui.ticket import DEAD_MS, Field, Phase, Ticket, answers, asked, needs_retype, word
+
+
+def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[Line]:
+    """All lines of the ticket; the last one always says what the keys do now."""
+    ticket = frame.ui.ticket
+    if ticket is None:
+        return []
+    side = "buy" if ticket.side is Side.BUY else "sell"
+    name = f" {ticket.side.value} {ticket.instrument.symbol} "
+    # A place of its own for each side: BUY starts at the left edge, SELL ends at the right one.
+    left: Line = ((name, f"{side}+reverse+bold"),) if ticket.side is Side.BUY else (("Ticket", "title"),)
+    right: Line = ((" Ticket ", "title"),) if ticket.side is Side.BUY else ((name, f"{side}+reverse+bold"),)
+    answer = answers(ticket, frame.ui.preview)
+    inner = width - 2
+    lines = _terms(frame, ticket, inner)
+    if ticket.phase is Phase.EDIT:
+        lines += _fields(ticket, inner)
+    else:
+        lines += _review(ticket, inner)
+    room = height - 2 - len(lines) - 2
+    lines += _effect(frame.live, answer, ticket)[: max(room, 1)]
+    room = height - 2 - len(lines) - 2
+    lines += _checks(answer, ticket, inner, max(room, 1))
+    lines = [*lines[: height - 4], *([()] * max(0, height - 4 - len(lines)))]
+    lines.append((((" " + ticket.message) if ticket.message else "", "warn+bold"),))
+    lines.append(_step(frame, ticket, answer, send_key))
+    return enclose(frame, ("", left, right), lines, (width, height), edge_style=side)
+
+
+def _terms(frame: Frame, ticket: Ticket, width: int) -> list[Line]:
+    instrument = ticket.instrument
+    row = next((row for row in frame.live.watch if row.key == instrument.key), None)
+    spans: list[Span] = [(f" {instrument.segment}", "dim")]
+    if instrument.lot > 1:
+        spans.append((f"  lot {fmt.units(instrument.lot)}", "dim"))
+    spans.append(
+        (f"  tick {fmt.money(instrument.tick, places=2 if instrument.tick % 100 == 0 else 4)}", "dim")
+    )
+    if row is not None:
+        spans += _quote(row)
+    if line_width(tuple(spans)) < width - 14:
+        spans.append((f"  free {fmt.money(frame.live.available, places=0)}", "dim"))
+    return [tuple(spans)]
+
+
+def _quote(row: WatchRow) -> list[Span]:
+    return [
+        ("  bid ", "dim"),
+        (fmt.price(row.bid, row.decimals), "buy"),
+        ("  ask ", "dim"),
+        (fmt.price(row.ask, row.decimals), "sell"),
+        ("  ltp ", "dim"),
+        (("~" if row.stale else "") + fmt.price(row.ltp, row.decimals), "warn" if row.stale else "text+bold"),
+        (f" {fmt.percent(row.change_pct)}%", tone(row.change_pct)),
+    ]
+
+
+def _cell(ticket: Ticket, field: Field, text: str, width: int) -> list[Span]:
+    here = ticket.field is field
+    label = [(f" {field.value} ", "focus+bold" if here else "dim")]
+    if here:
+        body = fit(text + ("" if ticket.fresh else "_"), width)
+        return [
+            *label,
+            ("[", "focus"),
+            (body, "text+bold+reverse" if ticket.fresh else "text+bold+cursor"),
+            ("]", "focus"),
+        ]
+    return [*label, ("[", "faint"), (fit(text, width), "text"), ("]", "faint")]
+
+
+def _fields(ticket: Ticket, width: int) -> list[Line]:
+    """Three rows of two fields; fields that this type does not have are left out."""
+    del width
+    unit = "lots" if ticket.lots else "units"
+    note = f"= {fmt.units(ticket.units)} units" if ticket.lots else unit
+    has = ticket.fields
+    qty = [
+        *_cell(ticket, Field.QTY, ticket.qty, 9),
+        (f" {unit} {note}" if ticket.lots else f" {note}", "dim"),
+    ]
+    first = [*pad(qty, 38), *_cell(ticket, Field.TYPE, word(ticket.order_type), 8)]
+    price = (
+        _cell(ticket, Field.PRICE, ticket.price, 11)
+        if Field.PRICE in has
+        else [(" price at market, protected", "dim")]
+    )
+    second = [*pad(price, 38)]
+    if Field.TRIGGER in has:
+        second += _cell(ticket, Field.TRIGGER, ticket.trigger, 11)
+    third = [
+        *pad(_cell(ticket, Field.PRODUCT, word(ticket.product), 8), 38),
+        *_cell(ticket, Field.VALIDITY, word(ticket.validity), 4),
+    ]
+    return [tuple(first), tuple(second), tuple(third)]
+
+
+def sentence(request: OrderRequest, symbol: str, lot: int) -> str:
+    """The order in full, as one sentence."""
+    qty = f"{fmt.units(request.qty)}" + (
+        f" ({request.qty // lot} lots)" if lot > 1 and request.qty % lot == 0 else ""
+    )
+    at = {
+        OrderType.LIMIT: f"LIMIT {fmt.money(request.price)}",
+        OrderType.MARKET: "MARKET (protected)",
+        OrderType.SL: f"SL trigger {fmt.money(request.trigger_price)} limit {fmt.money(request.price)}",
+        OrderType.SL_M: f"SL-M trigger {fmt.money(request.trigger_price)}",
+    }[request.order_type]
+    return f"{request.side.value} {qty} {symbol} {at} {word(request.product)} {request.validity.value}"
+
+
+def _review(ticket: Ticket, width: int) -> list[Line]:
+    request = asked(ticket)
+    if request is None:
+        return []
+    side = "buy" if request.side is Side.BUY else "sell"
+    text = sentence(request, ticket.instrument.symbol, ticket.instrument.lot)
+    return [((" " + part, f"{side}+bold"),) for part in wrap(text, width - 2)]
+
+
+def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket) -> list[Line]:
+    if answer is None:
+        waiting = asked(ticket) is not None
+        return [((" waiting for the checks ..." if waiting else " type quantity and price", "dim"),)]
+    money: list[Span] = [
+        (" value ", "dim"),
+        (fmt.money(answer.value), "text"),
+        ("  margin ", "dim"),
+        (fmt.money(answer.margin), "error" if answer.margin > snap.available else "text"),
+        ("  charges ", "dim"),
+        (fmt.money(answer.charges), "text"),
+    ]
+    if answer.worst_price:
+        money += [("  worst ", "dim"), (fmt.money(answer.worst_price), "warn")]
+    return [((f" {clean(answer.effect)}" if answer.effect else "", "title+bold"),), tuple(money)]
+
+
+_VERDICTS = {Verdict.WARN: ("WARN ", "warn"), Verdict.BLOCK: ("BLOCK", "error")}
+
+
+def _checks(answer: Preview | None, ticket: Ticket, width: int, room: int) -> list[Line]:
+    """Blocks first, then warnings, each with its words; then the names of all that passed."""
+    del ticket
+    if answer is None:
+        return []
+    lines: list[Line] = []
+    for verdict in (Verdict.BLOCK, Verdict.WARN):
+        name, style = _VERDICTS[verdict]
+        for check in answer.checks:
+            if check.verdict is verdict:
+                parts = wrap(f"{clean(check.rule)}: {clean(check.words)}", width - 9)
+                lines.append(((f" {name} ", style + "+bold"), (parts[0], style)))
+                lines += [((" " * 7 + part, style),) for part in parts[1:]]
+    passed = [clean(check.rule) for check in answer.checks if check.verdict is Verdict.PASS]
+    if passed:
+        for n, part in enumerate(wrap(", ".join(passed), width - 9)):
+            lines.append(((" pass  " if n == 0 else " " * 7, "good"), (part, "dim")))
+    if len(lines) > room:
+        hidden = len(lines) - room + 1
+        lines = [*lines[: room - 1], ((f" and {hidden} more lines: enlarge the terminal", "dim"),)]
+    return lines
+
+
+def _step(frame: Frame, ticket: Ticket, answer: Preview | None, send_key: str) -> Line:
+    if ticket.phase is Phase.EDIT:
+        return (
+            (" 1/2 ", "key+bold"),
+            ("Enter", "key"),
+            (" review  ", "dim"),
+            ("Tab", "key"),
+            (" next  ", "dim"),
+            ("Esc", "key"),
+            (" drop", "dim"),
+        )
+    head: Span = (" 2/2 ", "key+bold")
+    drop: list[Span] = [("  Esc", "key"), (" drop  ", "dim"), ("Tab", "key"), (" edit", "dim")]
+    if answer is None or ticket.painted_ms < 0:
+        return (head, (f"{send_key} waits for the checks", "dim"), *drop)
+    if answer.blocked:
+        return (head, ("BLOCKED: cannot be sent", "error+bold"), *drop)
+    if needs_retype(answer) and (not ticket.retyped or int(ticket.retyped) != int(ticket.qty or "0")):
+        return (
+            head,
+            (f"type {ticket.qty} again to pass the warning: ", "warn+bold"),
+            (f"{ticket.retyped}_", "text+bold"),
+            *drop,
+        )
+    if frame.now_ms - ticket.painted_ms < DEAD_MS:
+        return (head, (f"{send_key} unlocks in a moment", "dim"), *drop)
+    side = "buy" if ticket.side is Side.BUY else "sell"
+    return (head, (f" {send_key} = SEND {ticket.side.value} ", f"{side}+reverse+bold"), *drop)

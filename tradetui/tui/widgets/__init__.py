@@ -1,0 +1,1 @@
+"""Drawing that knows nothing of trading state."""
