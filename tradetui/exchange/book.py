@@ -182,6 +182,15 @@ class _Half:
         for key, qty in fresh.items():
             self.level(key).show(qty)
 
+    def forget(self) -> None:
+        self._known = self._complete = False
+        self._edge = None
+        for key in list(self.keys):
+            level = self.levels[key]
+            level.entries = [entry for entry in level.entries if entry.order_id]
+            level.taken, level.visible, level.seen = 0, False, False
+            self.prune(key)
+
     def rest(self, order_id: str, price: Price, qty: int, peak: int, seq: int) -> None:
         key = self.key(price)
         shown = min(peak, qty) if peak else qty
@@ -320,6 +329,11 @@ class Book:
         """Reconcile anonymous quantity with a depth snapshot. `cross` then trades what crosses."""
         self._bids.show(bids, self._full_depth)
         self._asks.show(asks, self._full_depth)
+
+    def forget_external(self) -> None:
+        """Drop all anonymous quantity: what the rest of the market shows is no longer known."""
+        self._bids.forget()
+        self._asks.forget()
 
     def cross(self, same_account: Callable[[str, str], bool]) -> list[Match]:
         """Trade users' resting orders that the other side now reaches, in priority order.

@@ -107,8 +107,14 @@ class Exchange:
 
     # --- orders ---------------------------------------------------------------------------------------
 
-    def place(self, account_id: str, request: OrderRequest, tag: str, t_ns: int) -> Reply:
-        """Take a new order through request checks, risk control and the exchange's own checks to the book."""
+    def place(
+        self, account_id: str, request: OrderRequest, tag: str, t_ns: int, *, veto: Refusal | None = None
+    ) -> Reply:
+        """Take a new order through request checks, risk control and the exchange's own checks to the book.
+
+        Args:
+            veto: A reason of the caller's own to reject the order, after it was taken (rehearsals).
+        """
         account = self._account(account_id)
         instrument = self._instruments.get(request.instrument_key)
         if instrument is None:
@@ -132,7 +138,7 @@ class Exchange:
         )
         self._matcher.put(order)
         order = self._matcher.put(order.step(RawStatus.VALIDATING, t_ns))
-        reason = self._refuse(account, instrument, order, t_ns)
+        reason = veto or self._refuse(account, instrument, order, t_ns)
         if reason is not None:
             self._matcher.put(order.step(RawStatus.REJECTED, t_ns, reason.message))
         else:
@@ -215,6 +221,10 @@ class Exchange:
         if self._continuous(instrument, t_ns):
             self._matcher.external_trade(key, price, qty, t_ns)
         return self._matcher.drain()
+
+    def forget_external(self, key: str) -> None:
+        """Drop the anonymous quantity of a book: its depth is too old to trade against."""
+        self._matcher.book(key).forget_external()
 
     def set_last(self, key: str, price: Price) -> None:
         """Set the last traded price without a trade: what was known before the first print."""

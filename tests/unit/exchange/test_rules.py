@@ -199,7 +199,7 @@ def test_written_option_and_future_are_estimates() -> None:
     desk.place(order(Side.SELL, 65, 99.95, instrument=CALL, product=Product.DELIVERY))
     funds = desk.exchange.funds(ACCOUNT)
     assert funds.estimated
-    assert funds.margin == 65 * rs(26_000) * 14 // 100
+    assert funds.margin == 65 * rs(26_000) * 13 // 100
     assert funds.cash == to_money(1_000_000) + 65 * rs(99.95)
     poor = Desk(cash=1000)
     poor.normal(FUTURE, 26_000)

@@ -1,0 +1,21 @@
+"""Brokers under contract. A new broker adds a harness and a line to `HARNESSES`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.contracts.harness import Harness
+from tests.contracts.paper_harness import PaperHarness
+
+HARNESSES: dict[str, Callable[[], Harness]] = {"paper": PaperHarness}
+
+
+@pytest.fixture(params=sorted(HARNESSES))
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    """A started broker with its market."""
+    made = HARNESSES[request.param]()
+    await made.start()
+    yield made
+    await made.stop()

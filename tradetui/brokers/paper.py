@@ -1,0 +1,356 @@
+"""The paper broker: our own exchange core fed with live quotes.
+
+It lives in event time and nothing else: a command submitted at engine time *t* takes effect at the first
+observed event at or after *t* plus latency, after that event's market data went into the books. So a paper
+order never fills on a price that was gone before it could have arrived, and the same events always give the
+same fills. Charges are reckoned elsewhere.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+
+from tradetui.brokers.paper_events import fill_of, first_serial, lost_with_restart, update_of
+from tradetui.brokers.paper_market import LatestMarket
+from tradetui.domain.calendar.ist import ist_date
+from tradetui.domain.errors import CalendarUnknown, UnknownInstrument
+from tradetui.domain.events import (
+    AccountSnapshot,
+    BrokerPosition,
+    Evidence,
+    FillEvent,
+    Holding,
+    OrderUpdate,
+    RequestAccepted,
+    RequestRefused,
+    TagAbsence,
+    TickEvent,
+    TimeEvent,
+)
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.money import Money, to_money
+from tradetui.domain.order import Fill, Order, OrderStatus, OrderType
+from tradetui.domain.position import Position
+from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.exchange.exchange import Exchange
+from tradetui.exchange.orders import (
+    Amendment,
+    ExchangeEvent,
+    OrderChanged,
+    OrderState,
+    RawStatus,
+    Reply,
+)
+from tradetui.exchange.rules import RuleBook
+from tradetui.exchange.sessions import Phase, PhaseOf
+from tradetui.ports import EventSink
+
+ACCOUNT = "PAPER"
+DEFAULT_CAPITAL = to_money(50_000)
+_NS_PER_MS = 1_000_000
+
+
+class PaperBroker:
+    """An account of `ports.Broker` that trades against live quotes and never reaches an exchange.
+
+    Args:
+        instruments: Instrument by slot; may be a list that grows while running.
+        phase_of: Phase word of an instrument at an instant; a year without calendar data counts as closed.
+        capital: Cash before ``positions`` were opened, 1/10,000 rupee.
+        positions: Positions carried over from earlier runs, with their cost and realised profit.
+        orders: Orders of earlier runs that still work.
+        fills: Today's trades of earlier runs: reported again, and their numbers are not given out twice.
+        holdings: Shares in the demat account.
+        latency_ms: From submit to effect.
+        stale_after_s: Depth older than this is not traded against.
+        start_ns: Engine time at construction, UTC ns; also keeps order numbers of one day's runs apart.
+        rule_book: Switches of the exchange's rules.
+
+    Raises:
+        UnknownInstrument: A carried position or order is in an instrument that is not listed.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        phase_of: PhaseOf,
+        *,
+        capital: Money = DEFAULT_CAPITAL,
+        positions: Iterable[Position] = (),
+        orders: Iterable[Order] = (),
+        fills: Iterable[Fill] = (),
+        holdings: Iterable[Holding] = (),
+        latency_ms: int = 150,
+        stale_after_s: float = 60.0,
+        start_ns: int = 0,
+        rule_book: RuleBook | None = None,
+    ) -> None:
+        self._instruments = instruments
+        self._slots: dict[str, int] = {}
+        self._phase_of = phase_of
+        self._latency_ns = latency_ms * _NS_PER_MS
+        self._stale_ns = int(stale_after_s * 1e9)
+        self._now_ns = start_ns
+        self._sink: EventSink | None = None
+        self._queue: list[tuple[int, int, Command]] = []
+        self._submitted = 0
+        self._market = LatestMarket()
+        self._hot: dict[int, str] = {}
+        carried, self._old_fills = list(orders), list(fills)
+        self._exchange = Exchange(
+            (),
+            self._phase,
+            rule_book=rule_book,
+            first_serial=first_serial(start_ns, carried, self._old_fills),
+        )
+        self._list_new()
+        held = list(positions)
+        for key in [p.instrument_key for p in held] + [o.request.instrument_key for o in carried]:
+            if key not in self._slots:
+                raise UnknownInstrument(f"a carried paper position or order is in {key}, which is not listed")
+        self._exchange.add_account(ACCOUNT, capital, held, holdings)
+        self._lost = [self._restore(order) for order in carried if order.status.working and order.broker_id]
+
+    # --- ports.Broker ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Always ``paper``."""
+        return "paper"
+
+    @property
+    def live(self) -> bool:
+        """Never: no order leaves the process."""
+        return False
+
+    async def start(self, sink: EventSink) -> None:
+        """Report the account as it stands."""
+        self._sink = sink
+        self._report(self._now_ns, self._now_ns)
+
+    def submit(self, command: Command) -> None:
+        """Queue a command; it takes effect with a later event."""
+        self._submitted += 1
+        heapq.heappush(self._queue, (command.t_ns + self._latency_ns, self._submitted, command))
+
+    def observe(self, event: TickEvent | TimeEvent) -> None:
+        """Let resting orders meet the market of this event, then let due commands take effect."""
+        t_ns = self._now_ns = max(self._now_ns, event.t_ns)
+        if isinstance(event, TickEvent):
+            for slot, seen, deep in self._market.take(event.batch, t_ns, self._hot):
+                key = self._hot[slot]
+                if seen is not None:
+                    self._tell(self._exchange.external_trade(key, seen.price, seen.qty, t_ns))
+                if deep:
+                    self._show_depth(slot, key, t_ns)
+                self._keep_hot(slot, key)
+        elif self._hot:
+            self._tell(self._exchange.advance(t_ns))
+            for slot, key in list(self._hot.items()):
+                self._keep_hot(slot, key)
+        while self._queue and self._queue[0][0] <= t_ns:
+            self._execute(heapq.heappop(self._queue)[2], t_ns)
+
+    async def close(self) -> None:
+        """Stop reporting. Commands not yet due are dropped: they never reached the (paper) exchange.
+
+        After a restart the engine finds their tags absent, as it would with a real broker.
+        """
+        self._queue.clear()
+        self._sink = None
+
+    # --- reading, for screens and tests ---------------------------------------------------------------
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange behind it (read it, do not change it)."""
+        return self._exchange
+
+    # --- commands -------------------------------------------------------------------------------------
+
+    def _execute(self, command: Command, t_ns: int) -> None:
+        match command:
+            case PlaceOrder():
+                self._place(command, t_ns)
+            case ModifyOrder():
+                self._warm(command.broker_id, t_ns)
+                terms = Amendment(
+                    command.qty,
+                    command.price,
+                    command.trigger_price,
+                    command.order_type,
+                    command.validity,
+                    command.disclosed_qty,
+                    command.protection_pct,
+                )
+                reply = self._exchange.modify(ACCOUNT, command.broker_id, terms, t_ns)
+                self._answer("modify", command, reply, t_ns)
+            case CancelOrder():
+                reply = self._exchange.cancel(ACCOUNT, command.broker_id, t_ns)
+                self._answer("cancel", command, reply, t_ns)
+            case ProbeTag():
+                found = self._exchange.by_tag(ACCOUNT, command.tag)
+                for order in found:
+                    self._emit(update_of(order, t_ns, Evidence.POLL))
+                if not found:
+                    self._emit(TagAbsence(t_ns, command.tag))
+            case Reconcile():
+                self._report(t_ns, command.t_ns)
+
+    def _place(self, command: PlaceOrder, t_ns: int) -> None:
+        key = command.request.instrument_key
+        self._list_new()
+        slot = self._slots.get(key)
+        if slot is not None:
+            if slot not in self._hot:
+                self._load(slot, key, t_ns)
+            if command.request.order_type is OrderType.MARKET:
+                why = self._no_quotes(slot, t_ns)
+                if why:
+                    self._emit(RequestRefused(t_ns, "place", command.tag, "PAPER", why))
+                    self._keep_hot(slot, key)
+                    return
+        reply = self._exchange.place(ACCOUNT, command.request, command.tag, t_ns)
+        self._answer("place", command, reply, t_ns)
+        if slot is not None:
+            self._keep_hot(slot, key)
+
+    def _answer(
+        self, kind: str, command: PlaceOrder | ModifyOrder | CancelOrder, reply: Reply, t_ns: int
+    ) -> None:
+        """Acknowledgement first, then what came of it; a refusal comes after what made it too late."""
+        if reply.refusal is not None:
+            self._tell(reply.events)
+            refusal = reply.refusal
+            self._emit(RequestRefused(t_ns, kind, command.tag, refusal.code, refusal.message))
+            return
+        waited_ms = (t_ns - command.t_ns) // _NS_PER_MS
+        self._emit(RequestAccepted(t_ns, kind, command.tag, reply.order_id, waited_ms))
+        self._tell(reply.events)
+
+    def _report(self, t_ns: int, asked_ns: int) -> None:
+        self._tell(self._exchange.advance(t_ns))
+        orders = self._exchange.orders(ACCOUNT)
+        today = ist_date(t_ns)
+        funds = self._exchange.funds(ACCOUNT)
+        shown = [o for o in orders if not o.status.terminal or ist_date(o.placed_ns) == today]
+        self._emit(
+            AccountSnapshot(
+                t_ns,
+                asked_ns,
+                tuple(update_of(order, t_ns, Evidence.POLL) for order in shown)
+                + tuple(lost_with_restart(order, t_ns) for order in self._lost if order is not None),
+                (
+                    *self._old_fills,
+                    *(fill_of(trade) for trade in self._exchange.trades(ACCOUNT, day_ns=t_ns)),
+                ),
+                tuple(
+                    BrokerPosition(p.instrument_key, p.product, p.qty, p.average_price, p.realised)
+                    for p in self._exchange.positions(ACCOUNT)
+                ),
+                tuple(self._exchange.holdings(ACCOUNT)),
+                funds.available,
+                funds.used,
+            )
+        )
+
+    # --- market ---------------------------------------------------------------------------------------
+
+    def _no_quotes(self, slot: int, t_ns: int) -> str:
+        """Why a market order has nothing to trade against; empty when it has."""
+        symbol, since = self._instruments[slot].symbol, self._market.depth_ns(slot)
+        if not since:
+            return f"no live depth for {symbol}: a paper MARKET order needs it; use LIMIT or subscribe in full mode"
+        age_s = (t_ns - since) / 1e9
+        if t_ns - since > self._stale_ns:
+            return f"depth of {symbol} is {age_s:.0f} s old: MARKET refused; use LIMIT or wait for a quote"
+        return ""
+
+    def _warm(self, order_id: str, t_ns: int) -> None:
+        """A restored order that is modified before its first tick needs its book loaded."""
+        order = self._exchange.order(ACCOUNT, order_id)
+        if order is not None and order.key in self._slots and self._slots[order.key] not in self._hot:
+            self._load(self._slots[order.key], order.key, t_ns)
+
+    def _load(self, slot: int, key: str, t_ns: int) -> None:
+        """Bring an idle book up to the latest quotes."""
+        last = self._market.last(slot)
+        if last is not None:
+            self._exchange.set_last(key, last)
+        if self._no_quotes(slot, t_ns):
+            self._exchange.forget_external(key)
+        else:
+            self._show_depth(slot, key, t_ns)
+
+    def _show_depth(self, slot: int, key: str, t_ns: int) -> None:
+        if self._market.depth_ns(slot):
+            bids, asks = self._market.depth(slot)
+            self._tell(self._exchange.set_external(key, bids, asks, t_ns))
+        else:
+            self._exchange.forget_external(key)
+
+    def _keep_hot(self, slot: int, key: str) -> None:
+        """Follow an instrument tick by tick only while orders work in it or its book carries our marks."""
+        if self._exchange.has_working(key) or self._exchange.book(key).has_marks:
+            self._hot[slot] = key
+        else:
+            self._hot.pop(slot, None)
+
+    def _phase(self, instrument: Instrument, t_ns: int) -> str:
+        try:
+            return self._phase_of(instrument, t_ns)
+        except CalendarUnknown:
+            return Phase.CLOSED.value
+
+    def _list_new(self) -> None:
+        for slot in range(len(self._slots), len(self._instruments)):
+            instrument = self._instruments[slot]
+            self._slots[instrument.key] = slot
+            self._exchange.list_instrument(instrument)
+
+    # --- telling --------------------------------------------------------------------------------------
+
+    def _emit(self, event: _Told) -> None:
+        if self._sink is not None:
+            self._sink(event)
+
+    def _tell(self, events: Sequence[ExchangeEvent]) -> None:
+        """Report fills and every status an order can rest in; steps on the way stay in its history."""
+        for event in events:
+            if not isinstance(event, OrderChanged):
+                self._emit(FillEvent(event.t_ns, fill_of(event.trade)))
+            elif event.order.status.resting:
+                self._emit(update_of(event.order, event.t_ns, Evidence.STREAM))
+
+    def _restore(self, order: Order) -> Order | None:
+        """Seat an order of an earlier run again; returns it when that is impossible."""
+        request = order.request
+        stop = request.order_type in (OrderType.SL, OrderType.SL_M)
+        waits = stop and order.status is OrderStatus.TRIGGER_PENDING
+        slot = self._slots[request.instrument_key]
+        if not request.price and not waits:
+            return order
+        state = OrderState(
+            order.broker_id,
+            ACCOUNT,
+            order.tag,
+            request,
+            0,
+            RawStatus.TRIGGER_PENDING if waits else RawStatus.OPEN,
+            order.created_ns,
+            order.updated_ns,
+            order.exchange_id,
+            order.updated_ns,
+            order.filled_qty,
+            order.filled_qty * order.average_price,
+            request.price or request.trigger_price,
+            triggered=stop and not waits,
+            message=order.message,
+        )
+        self._exchange.restore(state)
+        self._hot[slot] = request.instrument_key
+        return None
+
+
+_Told = AccountSnapshot | FillEvent | OrderUpdate | RequestAccepted | RequestRefused | TagAbsence
