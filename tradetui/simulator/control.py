@@ -28,6 +28,9 @@ _S_NS = 1_000_000_000
 Truth = Callable[[], Mapping[str, Any]]
 """Orders, fills, positions and book as the exchange has them."""
 
+Jump = Callable[[int], Awaitable[None]]
+"""Move to a moment of exchange time, UTC ns."""
+
 
 class Control:
     """Handlers of the control listener.
@@ -35,13 +38,15 @@ class Control:
     Args:
         state: The simulator's state.
         truth: Tells what the exchange knows.
+        jump: Moves clock and market forward together.
         world: Name of the world.
     """
 
-    def __init__(self, state: SimState, truth: Truth, world: str) -> None:
+    def __init__(self, state: SimState, truth: Truth, jump: Jump, world: str) -> None:
         self._state = state
         self._clock = state.clock
         self._truth = truth
+        self._jump = jump
         self._world = world
 
     def application(self) -> web.Application:
@@ -84,7 +89,7 @@ class Control:
         if body.get("speed") is not None:
             self._clock.set_speed(parse_speed(body["speed"]))
         if body.get("jump") is not None:
-            self._clock.jump(parse_jump(body["jump"], self._clock.now_ns()))
+            await self._jump(parse_jump(body["jump"], self._clock.now_ns()))
         return _json(self.clock_facts())
 
     async def show_state(self, _request: web.Request) -> web.Response:

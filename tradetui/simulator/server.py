@@ -8,25 +8,38 @@ In a test, over real sockets in this process::
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import secrets
 import socket
-import time
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from tradetui.domain.calendar import Calendar
 from tradetui.domain.errors import TradeTuiError, UsageError
+from tradetui.domain.money import to_money
+from tradetui.simulator.board import Board
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.control import Control
 from tradetui.simulator.faults import Faults, parse_fault
+from tradetui.simulator.feed import FeedHub
 from tradetui.simulator.login import Login
+from tradetui.simulator.portfolio import PortfolioStream
+from tradetui.simulator.rest.candles import CandlesApi
+from tradetui.simulator.rest.files import AssetFiles
 from tradetui.simulator.rest.guard import Guard
+from tradetui.simulator.rest.orders import OrdersApi
+from tradetui.simulator.rest.portfolio import PortfolioApi
+from tradetui.simulator.rest.quotes import QuotesApi
+from tradetui.simulator.rest.sessions import SessionsApi
 from tradetui.simulator.rest.user import UserApi
+from tradetui.simulator.start import build_world
 from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
 from tradetui.simulator.tokens import Tokens
+from tradetui.simulator.venue import Venue
 
 DISCOVERY_PATH = "/.well-known/tradetui-simulator"
 """Where a client pointed at a loopback host learns that it is a simulator, and how to log itself in."""
@@ -55,6 +68,10 @@ class SimulatorServer:
             self.faults.set(*parse_fault(text))
         self._runners: list[web.AppRunner] = []
         self._state: SimState | None = None
+        self._venue: Venue | None = None
+        self._feed: FeedHub | None = None
+        self._stream: PortfolioStream | None = None
+        self._driver: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> SimState:
@@ -97,7 +114,13 @@ class SimulatorServer:
             raise
 
     async def close(self) -> None:
-        """Close every connection and listener."""
+        """Stop the market and close every connection and listener."""
+        if self._driver is not None:
+            self._driver.cancel()
+            await asyncio.gather(self._driver, return_exceptions=True)
+        for part in (self._feed, self._stream):
+            if part is not None:
+                await part.close()
         for runner in reversed(self._runners):
             await runner.cleanup()
         self._runners.clear()
@@ -116,36 +139,105 @@ class SimulatorServer:
             "control": urls.control,
         }
 
+    async def jump(self, to_ns: int) -> None:
+        """Move clock and market forward together, and show every client the market as it is then.
+
+        Raises:
+            UsageError: The moment has passed.
+        """
+        assert self._venue is not None
+        assert self._feed is not None
+        self._venue.jump(to_ns)
+        self._feed.relist()
+        await self._feed.refresh()
+
+    async def wait_failed(self) -> None:
+        """Return only when the market cannot go on.
+
+        Raises:
+            TradeTuiError: Why.
+        """
+        assert self._driver is not None
+        await asyncio.shield(self._driver)
+
     async def _build(self, sockets: dict[str, socket.socket]) -> None:
         ports = {name: listener.getsockname()[1] for name, listener in sockets.items()}
-        clock = SimClock(time.time_ns(), speed=self.options.speed)
+        urls = Urls(**{name: _url(name, port) for name, port in ports.items()})
+        options, calendar = self.options, Calendar.default()
+        built = build_world(options, calendar)
+        clock = SimClock(built.start_ns, speed=options.speed)
+        if built.world.waits_for_subscriber:
+            clock.pause()
         self._state = state = SimState(
-            options=self.options,
+            options=options,
             clock=clock,
             faults=self.faults,
             tokens=Tokens(clock.now_ns),
-            app=App(
-                api_key=secrets.token_hex(16),
-                api_secret=secrets.token_hex(8),
-                redirect_uri=self.options.redirect_uri
-                or f"http://{HOST}:{_spare_port(self.options.port)}/callback",
-            ),
-            urls=Urls(**{name: _url(name, port) for name, port in ports.items()}),
+            app=self._register_app(),
+            urls=urls,
         )
         self.faults.on_sudden("revoke", lambda _args: state.tokens.revoke())
-        control = Control(state, dict, "none")
-        guard = Guard(state)
-        main = web.Application(middlewares=[guard.middleware("main")])
-        main.router.add_get(DISCOVERY_PATH, control.discovery)
-        Login(state).add_routes(main.router)
-        UserApi(state).add_routes(main.router)
-        order = web.Application(middlewares=[guard.middleware("order")])
-        apps = {"main": main, "order": order, "control": control.application()}
+        board = Board(built.world)
+        self._venue = venue = Venue(
+            built.world, board, clock, calendar, self.faults, to_money(options.opening_cash)
+        )
+        self._feed = FeedHub(state, built.world, board, calendar)
+        self._stream = PortfolioStream(state, venue)
+        control = Control(state, venue.truth, self.jump, built.name)
+        apps = self._applications(state, venue, calendar, control)
+        apps["assets"] = AssetFiles(built.world.master_rows).application()
+        apps["control"] = control.application()
         for name, app in apps.items():
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
             self._runners.append(runner)
             await runner.setup()
             await web.SockSite(runner, sockets[name]).start()
+        self._feed.start()
+        self._stream.start()
+        self._driver = asyncio.create_task(self._drive(venue, self._feed))
+
+    def _register_app(self) -> App:
+        """A demo key and secret, new for each run."""
+        port = _spare_port(self.options.port)
+        return App(
+            api_key=secrets.token_hex(16),
+            api_secret=secrets.token_hex(8),
+            redirect_uri=self.options.redirect_uri or f"http://{HOST}:{port}/callback",
+        )
+
+    def _applications(
+        self, state: SimState, venue: Venue, calendar: Calendar, control: Control
+    ) -> dict[str, web.Application]:
+        """The three listeners of Upstox's protocol."""
+        assert self._feed is not None
+        assert self._stream is not None
+        guard, orders = Guard(state), OrdersApi(state, venue)
+        main = web.Application(middlewares=[guard.middleware("main")])
+        main.router.add_get(DISCOVERY_PATH, control.discovery)
+        for api in (
+            Login(state),
+            UserApi(state),
+            PortfolioApi(state, venue),
+            QuotesApi(state, venue),
+            CandlesApi(state, venue),
+            SessionsApi(state, calendar),
+        ):
+            api.add_routes(main.router)
+        orders.add_write_routes(main.router)
+        orders.add_read_routes(main.router)
+        order = web.Application(middlewares=[guard.middleware("order")])
+        orders.add_write_routes(order.router)
+        feed = web.Application()
+        for stream in (self._feed, self._stream):
+            stream.add_rest_routes(main.router)
+            stream.add_feed_routes(feed.router)
+        return {"main": main, "order": order, "feed": feed}
+
+    async def _drive(self, venue: Venue, feed: FeedHub) -> None:
+        if venue.world.waits_for_subscriber:
+            await feed.wait_for_subscriber()
+            self.state.clock.resume()
+        await venue.run(feed.publish, feed.finish)
 
 
 def _url(name: str, port: int) -> str:

@@ -1,6 +1,7 @@
 """What the broker hands out: login codes, access tokens, and one-use tickets for its streams.
 
-All lives are measured on the exchange's clock, so that a jump of the clock to 03:30 ends every token.
+Tokens live by the exchange's clock, so that a jump to 03:30 ends them all. The one-use codes live by the
+machine's: they bound a hand-over between two programs, which a fast exchange does not make any faster.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,7 +31,7 @@ class Ticket:
     Attributes:
         purpose: ``login``, ``market`` or ``portfolio``.
         detail: What the code was asked for: the redirect URI, or the kinds of update wanted.
-        expires_ns: Exchange time after which it is worthless.
+        expires_ns: Machine time (monotonic) after which it is worthless.
     """
 
     purpose: str
@@ -42,24 +44,30 @@ class Tokens:
 
     Args:
         now_ns: The exchange's clock.
+        monotonic_ns: The machine's.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, now_ns: Callable[[], int], *, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self._now_ns = now_ns
+        self._monotonic_ns = monotonic_ns
         self._sign_key = secrets.token_bytes(32)
         self._live: dict[str, int] = {}
         self._tickets: dict[str, Ticket] = {}
 
     def issue_ticket(self, purpose: str, detail: str = "") -> str:
         """A new one-use code."""
+        now = self._monotonic_ns()
+        self._tickets = {code: one for code, one in self._tickets.items() if one.expires_ns >= now}
         code = secrets.token_hex(16)
-        self._tickets[code] = Ticket(purpose, detail, self._now_ns() + CODE_LIFE_NS)
+        self._tickets[code] = Ticket(purpose, detail, now + CODE_LIFE_NS)
         return code
 
     def redeem_ticket(self, purpose: str, code: str) -> Ticket | None:
         """Use a code up; None if it is unknown, used, too old, or for something else."""
         ticket = self._tickets.pop(code, None)
-        if ticket is None or ticket.purpose != purpose or self._now_ns() > ticket.expires_ns:
+        if ticket is None or ticket.purpose != purpose or self._monotonic_ns() > ticket.expires_ns:
             return None
         return ticket
 

@@ -1,0 +1,389 @@
+"""The venue: a world's market and the exchange's matching joined under one clock.
+
+The world moves as the clock does; what it shows goes to the board and, for instruments in which a user's
+order works, into the exchange. What the exchange reports goes to whoever listens (the portfolio stream).
+An instrument nobody has an order in costs the exchange nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tradetui.domain.calendar import Calendar, PhaseKind, Segment, ist_date, segment_of
+from tradetui.domain.errors import CalendarUnknown
+from tradetui.domain.events import Holding
+from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, to_price, to_rupees
+from tradetui.domain.order import OrderRequest, Side
+from tradetui.exchange.book import Quote
+from tradetui.exchange.exchange import Exchange
+from tradetui.exchange.orders import (
+    Amendment,
+    ExchangeEvent,
+    Funds,
+    OrderState,
+    Refusal,
+    Reply,
+    Trade,
+    Traded,
+)
+from tradetui.exchange.rules import Band
+from tradetui.pb.market_feed_v3_pb2 import LTPC, OHLC, Feed, MarketFullFeed
+from tradetui.simulator.board import Board
+from tradetui.simulator.clock import SimClock
+from tradetui.simulator.faults import Faults
+from tradetui.simulator.tokens import USER_ID
+from tradetui.simulator.worlds.base import World, WorldUpdate
+
+BAND_PCT = 20
+"""Price band of the day around the previous close, percent; options get that of their underlying."""
+
+_DEMO_HOLDINGS = ((25, 0), (100, 10))
+"""(settled, not yet settled) units held of the first shares listed, bought 3% below their last close."""
+_HOLDING_DISCOUNT_PCT = 3
+_YIELD_EVERY = 64
+_IDLE_NS = 250_000_000
+
+Listener = Callable[[Sequence[ExchangeEvent]], None]
+Publish = Callable[[WorldUpdate], Awaitable[None]]
+Finish = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the exchange last heard of an instrument."""
+
+    ltt: int = 0
+    vtt: int = 0
+
+
+class Venue:
+    """See the module's docstring.
+
+    Args:
+        world: Where the market comes from.
+        board: Latest state of every instrument.
+        clock: The exchange's clock.
+        calendar: Its days and hours.
+        faults: Asked whether the exchange refuses orders.
+        opening: Cash of the simulated account.
+    """
+
+    def __init__(
+        self, world: World, board: Board, clock: SimClock, calendar: Calendar, faults: Faults, opening: Money
+    ) -> None:
+        self.world = world
+        self.board = board
+        self.calendar = calendar
+        self.instruments: dict[str, Instrument] = {one.key: one for one in world.instruments}
+        self._clock = clock
+        self._faults = faults
+        self._segments: dict[tuple[str, int], Segment | None] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._listeners: list[Listener] = []
+        self.ended = asyncio.Event()
+        self.exchange = Exchange(world.instruments, self.phase_of)
+        self.exchange.add_account(USER_ID, opening, holdings=self._demo_holdings())
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    async def run(self, publish: Publish, finish: Finish) -> None:
+        """Move the world with the clock until cancelled.
+
+        Args:
+            publish: Takes every update to the feed.
+            finish: Called once, when the world has ended.
+        """
+        count = 0
+        while True:
+            due_ns = self.world.next_ns()
+            if due_ns is None:
+                if not self.ended.is_set():
+                    self.ended.set()
+                    await finish()
+                # The market has gone quiet, but orders still expire.
+                await self._clock.wait_until(self._clock.now_ns() + _IDLE_NS)
+                self._report(self.exchange.advance(self._clock.now_ns()))
+                continue
+            await self._clock.drive_to(due_ns)
+            until_ns = max(due_ns, self._clock.now_ns())
+            for update in self.world.advance(until_ns):
+                self.take(update)
+                await publish(update)
+                count += 1
+                if count % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+            self._report(self.exchange.advance(until_ns))
+
+    def jump(self, to_ns: int) -> None:
+        """Set the clock forward; the market in between is skipped, not replayed.
+
+        Raises:
+            UsageError: The moment has passed.
+        """
+        if to_ns > self._clock.now_ns():
+            self.world.skip(to_ns)
+            self.board.reload()
+            self._relist()
+        self._clock.jump(to_ns)
+        self._report(self.exchange.advance(to_ns))
+        for key in self.working_keys():
+            self._catch_up(key, to_ns)
+
+    def _relist(self) -> None:
+        """Take over what the world lists now: a jump may have reached another day."""
+        for instrument in self.world.instruments:
+            if self.instruments.get(instrument.key) != instrument:
+                self.instruments[instrument.key] = instrument
+                self.exchange.list_instrument(instrument)
+
+    # --- the market ----------------------------------------------------------------------------------
+
+    def take(self, update: WorldUpdate) -> None:
+        """Show one update on the board, and to the exchange where an order works."""
+        self.board.apply(update)
+        for key in update.feeds:
+            if self.exchange.has_working(key):
+                self._feed_exchange(key, update.feeds[key], update.t_ns)
+
+    def _feed_exchange(self, key: str, update: Feed, t_ns: int) -> None:
+        """First what traded, then the book as it stands afterwards."""
+        market = self._market(key)
+        if market is None:
+            return
+        seen = self._seen.setdefault(key, _Seen(market.ltpc.ltt, market.vtt))
+        moved = market.vtt > seen.vtt or market.ltpc.ltt > seen.ltt
+        qty = max(0, market.vtt - seen.vtt)
+        seen.ltt, seen.vtt = market.ltpc.ltt, market.vtt
+        if moved and market.ltpc.ltp > 0:
+            self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), qty, t_ns))
+        if update.fullFeed.marketFF.HasField("marketLevel"):
+            self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+
+    def _sync(self, key: str, t_ns: int) -> None:
+        """Bring the exchange's idea of an instrument up to date, before it is first needed again."""
+        market = self._market(key)
+        if market is None:
+            return
+        instrument = self.instruments[key]
+        self.exchange.set_band(key, band_of(instrument, self._band_close(instrument, market)))
+        self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
+        if market.ltpc.ltp > 0:
+            self.exchange.set_last(key, to_price(market.ltpc.ltp))
+        self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+
+    def _catch_up(self, key: str, t_ns: int) -> None:
+        """Show working orders the market as it stands after a jump; stops that were passed fire now."""
+        market = self._market(key)
+        if market is None:
+            return
+        self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
+        if market.ltpc.ltp > 0:
+            self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), 0, t_ns))
+        self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+
+    def _market(self, key: str) -> MarketFullFeed | None:
+        feed = self.board.feed(key)
+        return feed.fullFeed.marketFF if feed is not None and feed.fullFeed.HasField("marketFF") else None
+
+    def _band_close(self, instrument: Instrument, market: MarketFullFeed) -> Price:
+        return to_price(market.ltpc.cp or market.ltpc.ltp)
+
+    def close_of(self, key: str) -> float:
+        """Previous close, rupees; 0 when there is none."""
+        feed = self.board.feed(key)
+        return ltpc_of(feed).cp if feed is not None else 0.0
+
+    def last_of(self, key: str) -> float:
+        """Last price, rupees; 0 when there is none."""
+        feed = self.board.feed(key)
+        return ltpc_of(feed).ltp if feed is not None else 0.0
+
+    def phase_of(self, instrument: Instrument, t_ns: int) -> str:
+        """What the exchange does in an instrument; a day the calendar does not know is closed."""
+        day = ist_date(t_ns)
+        where = (instrument.key, day.toordinal())
+        if where not in self._segments:
+            try:
+                self._segments[where] = segment_of(self.calendar, instrument, day)
+            except (CalendarUnknown, ValueError):
+                self._segments[where] = None
+        segment = self._segments[where]
+        try:
+            return PhaseKind.CLOSED if segment is None else self.calendar.phase_at(segment, t_ns)
+        except CalendarUnknown:
+            return PhaseKind.CLOSED
+
+    # --- orders --------------------------------------------------------------------------------------
+
+    def place(self, request: OrderRequest, tag: str) -> Reply:
+        """Take an order in."""
+        t_ns = self._clock.now_ns()
+        if request.instrument_key in self.instruments and not self.exchange.has_working(
+            request.instrument_key
+        ):
+            self._sync(request.instrument_key, t_ns)
+        veto = self._faults.strike("reject")
+        refusal = None if veto is None else Refusal("RMS", str(veto["message"]))
+        reply = self.exchange.place(USER_ID, request, tag, t_ns, veto=refusal)
+        self._report(reply.events)
+        return reply
+
+    def modify(self, order_id: str, terms: Amendment) -> Reply:
+        """Change a working order."""
+        reply = self.exchange.modify(USER_ID, order_id, terms, self._clock.now_ns())
+        self._report(reply.events)
+        return reply
+
+    def cancel(self, order_id: str) -> Reply:
+        """Cancel a working order."""
+        reply = self.exchange.cancel(USER_ID, order_id, self._clock.now_ns())
+        self._report(reply.events)
+        return reply
+
+    def orders(self) -> list[OrderState]:
+        """Today's orders."""
+        return self.exchange.orders(USER_ID, self._clock.now_ns())
+
+    def trades(self, order_id: str = "") -> list[Trade]:
+        """Today's trades, of one order if given."""
+        return self.exchange.trades(USER_ID, order_id, self._clock.now_ns())
+
+    def funds(self) -> Funds:
+        """Cash and margins."""
+        return self.exchange.funds(USER_ID)
+
+    def working_keys(self) -> list[str]:
+        """Instruments in which an order works."""
+        return [key for key in self.instruments if self.exchange.has_working(key)]
+
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener`` called with everything the exchange reports, in order."""
+        self._listeners.append(listener)
+
+    def _report(self, events: Sequence[ExchangeEvent]) -> None:
+        if not events:
+            return
+        for event in events:
+            if isinstance(event, Traded):
+                trade = event.trade
+                self.world.trade(trade.instrument_key, to_rupees(trade.price), trade.qty, trade.t_ns)
+        for listener in self._listeners:
+            listener(events)
+
+    # --- the account ---------------------------------------------------------------------------------
+
+    def _demo_holdings(self) -> list[Holding]:
+        """A few shares, so that delivery sales and the holdings page have something to work on."""
+        shares = [one for one in self.world.instruments if one.kind is InstrumentKind.EQUITY and one.isin]
+        holdings = []
+        for share, (qty, t1_qty) in zip(shares, _DEMO_HOLDINGS, strict=False):
+            close = to_price(self.close_of(share.key) or self.last_of(share.key))
+            paid = floor_to_tick(Price(close * (100 - _HOLDING_DISCOUNT_PCT) // 100), share.tick_size)
+            if paid > 0:
+                holdings.append(Holding(share.key, qty, t1_qty, 0, paid))
+        return holdings
+
+    def truth(self) -> dict[str, Any]:
+        """What the exchange knows, to compare a client's view against."""
+        exchange, funds = self.exchange, self.funds()
+        return {
+            "orders": [order_truth(order) for order in exchange.orders(USER_ID)],
+            "fills": [trade_truth(trade) for trade in exchange.trades(USER_ID)],
+            "positions": [
+                {
+                    "instrument_key": position.instrument_key,
+                    "product": position.product.value,
+                    "qty": position.qty,
+                    "average_price": to_rupees(position.average_price),
+                    "realised": to_rupees(position.realised),
+                    "buy_qty": position.buy_qty,
+                    "sell_qty": position.sell_qty,
+                }
+                for position in exchange.positions(USER_ID)
+            ],
+            "funds": {"available": to_rupees(funds.available), "used": to_rupees(funds.used)},
+            "book": {
+                key: {
+                    side.value: [
+                        {"price": to_rupees(price), "qty": qty, "orders": count}
+                        for price, qty, count in exchange.book(key).depth(side, 5)
+                    ]
+                    for side in Side
+                }
+                for key in self.working_keys()
+            },
+            "world_ended": self.ended.is_set(),
+        }
+
+
+def order_truth(order: OrderState) -> dict[str, Any]:
+    """An order as `/state` shows it."""
+    request = order.request
+    return {
+        "order_id": order.order_id,
+        "tag": order.tag,
+        "instrument_key": order.key,
+        "side": request.side.value,
+        "qty": request.qty,
+        "order_type": request.order_type.value,
+        "product": request.product.value,
+        "price": to_rupees(request.price),
+        "trigger_price": to_rupees(request.trigger_price),
+        "status": order.status.value,
+        "filled_qty": order.filled_qty,
+        "average_price": to_rupees(order.average_price),
+        "message": order.message,
+        "placed_ms": order.placed_ns // 1_000_000,
+    }
+
+
+def trade_truth(trade: Trade) -> dict[str, Any]:
+    """A trade as `/state` shows it."""
+    return {
+        "trade_id": trade.trade_id,
+        "order_id": trade.order_id,
+        "tag": trade.tag,
+        "instrument_key": trade.instrument_key,
+        "side": trade.side.value,
+        "qty": trade.qty,
+        "price": to_rupees(trade.price),
+        "time_ms": trade.t_ns // 1_000_000,
+    }
+
+
+def ltpc_of(feed: Feed) -> LTPC:
+    """Last price and previous close, of an index or anything else."""
+    full = feed.fullFeed
+    return full.indexFF.ltpc if full.HasField("indexFF") else full.marketFF.ltpc
+
+
+def day_bar_of(feed: Feed) -> OHLC | None:
+    """The broker's own bar of the session."""
+    full = feed.fullFeed
+    bars = full.indexFF.marketOHLC.ohlc if full.HasField("indexFF") else full.marketFF.marketOHLC.ohlc
+    return next((bar for bar in bars if bar.interval == "1d"), None)
+
+
+def band_of(instrument: Instrument, close: Price) -> Band:
+    """Price limits of the day; none for an index or without a previous close."""
+    if not instrument.tradable or not close:
+        return Band()
+    tick = instrument.tick_size
+    if instrument.is_option:
+        # An option moves with its underlying, whose band is measured on its own, much higher price.
+        reach = (instrument.strike or close) * BAND_PCT // 100
+        return Band(tick, floor_to_tick(Price(close + reach), tick))
+    away = close * BAND_PCT // 100
+    low = max(ceil_to_tick(Price(close - away), tick), tick)
+    return Band(Price(low), floor_to_tick(Price(close + away), tick))
+
+
+def _quotes(market: MarketFullFeed) -> tuple[list[Quote], list[Quote]]:
+    levels = market.marketLevel.bidAskQuote
+    bids = [(to_price(row.bidP), row.bidQ) for row in levels if row.bidQ and row.bidP > 0]
+    asks = [(to_price(row.askP), row.askQ) for row in levels if row.askQ and row.askP > 0]
+    return bids, asks
