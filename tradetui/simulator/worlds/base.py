@@ -61,6 +61,10 @@ class World(Protocol):
         """Everything that happens up to and including ``to_ns``, in order of time."""
         ...
 
+    def skip(self, to_ns: int) -> None:
+        """Move on to ``to_ns`` without the updates in between; snapshots then hold what they would have led to."""
+        ...
+
     def next_ns(self) -> int | None:
         """Exchange time of the next update, ``None`` when there is none (for worlds run at full speed)."""
         ...
