@@ -147,10 +147,10 @@ class PaperBroker:
                 self._keep_hot(slot, key)
         elif self._hot:
             self._tell(self._exchange.advance(t_ns))
-            for slot, key in list(self._hot.items()):
-                self._keep_hot(slot, key)
+            self._cool()
         while self._queue and self._queue[0][0] <= t_ns:
             self._execute(heapq.heappop(self._queue)[2], t_ns)
+            self._cool()
 
     async def close(self) -> None:
         """Stop reporting. Commands not yet due are dropped: they never reached the (paper) exchange.
@@ -296,6 +296,10 @@ class PaperBroker:
             self._hot[slot] = key
         else:
             self._hot.pop(slot, None)
+
+    def _cool(self) -> None:
+        for slot, key in list(self._hot.items()):
+            self._keep_hot(slot, key)
 
     def _phase(self, instrument: Instrument, t_ns: int) -> str:
         try:

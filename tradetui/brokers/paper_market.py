@@ -6,17 +6,18 @@ costs a microsecond or so and builds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tradetui.domain.calendar.ist import day_number
+from tradetui.domain.calendar.ist import DAY_NS, day_start_ns, ist_date
 from tradetui.domain.market_data import DEPTH_LEVELS, F64, FrameKind, Has, Px, TickBatch
 from tradetui.domain.money import Price, to_price
 from tradetui.exchange.book import Quote
 
 _INDEX, _LTPC, _FULL, _DEPTH = int(Has.INDEX), int(Has.LTPC), int(Has.FULL), int(Has.DEPTH)
+_LTP = int(Px.LTP)
 _NS_PER_MS = 1_000_000
 _MOST_RUPEES = 1e9
 _MOST_UNITS = 1e12
@@ -45,6 +46,7 @@ class LatestMarket:
         self._vtt: list[int] = []
         self._depth_ns: list[int] = []
         self._depth: F64 = np.zeros((0, 4, DEPTH_LEVELS))
+        self._midnight_ns = 0
 
     def last(self, slot: int) -> Price | None:
         """Last traded price; ``None`` before the first."""
@@ -63,7 +65,7 @@ class LatestMarket:
         bid_price, bid_qty, ask_price, ask_qty = self._depth[slot].tolist()
         return _quotes(bid_price, bid_qty), _quotes(ask_price, ask_qty)
 
-    def take(self, batch: TickBatch, t_ns: int, hot: dict[int, str]) -> list[tuple[int, Print | None, bool]]:
+    def take(self, batch: TickBatch, t_ns: int, hot: Container[int]) -> list[tuple[int, Print | None, bool]]:
         """Merge a frame, group by group as each row's mask allows.
 
         Returns:
@@ -75,30 +77,30 @@ class LatestMarket:
         top = max(slots)
         if top >= len(self._ltp):
             self._grow(top + 1)
-        masks: list[int] = batch.mask.tolist()
-        ltps: list[float] = batch.px[:, Px.LTP].tolist()
-        qtys: list[list[int]] = batch.qty.tolist()
+        if not self._midnight_ns <= t_ns < self._midnight_ns + DAY_NS:
+            self._midnight_ns = day_start_ns(ist_date(t_ns))
+        midnight_ms = self._midnight_ns // _NS_PER_MS
         snapshot = batch.kind is FrameKind.SNAPSHOT
-        today = day_number(t_ns)
+        depth_ns = self._depth_ns
         told: list[tuple[int, Print | None, bool]] = []
         deep: list[int] = []
-        for row, (slot, mask) in enumerate(zip(slots, masks, strict=True)):
+        columns = zip(slots, batch.mask.tolist(), batch.px[:, _LTP].tolist(), batch.qty.tolist(), strict=True)
+        for row, (slot, mask, ltp, (ltt_ms, ltq, vtt)) in enumerate(columns):
             if mask & _INDEX:
                 continue
-            ltt_ms, ltq, vtt = qtys[row]
-            first = not self._ltt_ms[slot]
-            seen = self._merge(slot, mask, ltps[row], ltt_ms, ltq, vtt, count=not (snapshot or first))
-            if first and seen is not None and day_number(ltt_ms * _NS_PER_MS) != today:
-                # The first thing heard may be weeks old: it must not trigger anything.
-                seen = None
+            known_ms = self._ltt_ms[slot]
+            qty = self._merge(slot, mask, ltp, ltt_ms, ltq, vtt, midnight_ms)
             if mask & _DEPTH:
                 deep.append(row)
                 # A snapshot may be weeks old: only an instrument that traded today counts as quoted now.
-                fresh = not snapshot or day_number(self._ltt_ms[slot] * _NS_PER_MS) == today
-                self._depth_ns[slot] = t_ns if fresh else 0
+                depth_ns[slot] = 0 if snapshot and self._ltt_ms[slot] < midnight_ms else t_ns
             elif snapshot:
-                self._depth_ns[slot] = 0
+                depth_ns[slot] = 0
             if slot in hot:
+                seen = None
+                # The first thing ever heard may be weeks old as well: then it triggers nothing.
+                if qty >= 0 and (known_ms or ltt_ms >= midnight_ms):
+                    seen = Print(to_price(self._ltp[slot]), 0 if snapshot or not known_ms else qty)
                 told.append((slot, seen, bool(mask & _DEPTH) or snapshot))
         if len(deep) == 1:
             self._depth[slots[deep[0]]] = batch.depth[deep[0]]
@@ -107,39 +109,33 @@ class LatestMarket:
         return told
 
     def _merge(
-        self, slot: int, mask: int, ltp: float, ltt_ms: int, ltq: int, vtt: int, *, count: bool
-    ) -> Print | None:
-        """Take in price, trade time and volume of one row; return the print it proves.
+        self, slot: int, mask: int, ltp: float, ltt_ms: int, ltq: int, vtt: int, midnight_ms: int
+    ) -> int:
+        """Take in price, trade time and volume of one row; return the units it shows as traded, -1 for no trade.
 
         A trade happened only if trade time or volume moved. Volume is the difference of the day's volume,
         never the sum of last quantities (frames are conflated); where a row has no volume its last quantity
-        counts, and is taken off the next difference (volume may trail by a frame). With ``count`` off (a
-        snapshot, or the first row of all) it proves a price but no volume. Rows older than what is known
-        prove nothing.
+        counts, and is taken off the next difference (volume may trail by a frame). A row older than what is
+        known proves nothing.
         """
-        known_ltt, known_vtt = self._ltt_ms[slot], self._vtt[slot]
+        known_ms = self._ltt_ms[slot]
         if not mask & _LTPC:
-            ltt_ms = known_ltt
-            ltp = self._ltp[slot]
-        if ltt_ms < known_ltt or not 0 < ltp < _MOST_RUPEES:
-            return None
+            ltt_ms, ltp = known_ms, self._ltp[slot]
+        if ltt_ms < known_ms or not 0 < ltp < _MOST_RUPEES:
+            return -1
         if not mask & _FULL or not 0 < vtt < _MOST_UNITS:
             vtt = 0
-        if ltt_ms > known_ltt and day_number(ltt_ms * _NS_PER_MS) != day_number(known_ltt * _NS_PER_MS):
-            known_vtt = 0
-        traded = ltt_ms > known_ltt or (vtt > known_vtt > 0)
+        moved = ltt_ms > known_ms
+        # The day's volume starts again with the day.
+        known_vtt = 0 if moved and known_ms < midnight_ms <= ltt_ms else self._vtt[slot]
         self._ltp[slot] = ltp
         self._ltt_ms[slot] = ltt_ms
         if vtt and known_vtt:
-            qty = max(0, vtt - known_vtt)
             self._vtt[slot] = max(vtt, known_vtt)
-        else:
-            qty = ltq if ltt_ms > known_ltt and 0 < ltq < _MOST_UNITS else 0
-            self._vtt[slot] = vtt or (known_vtt + qty if known_vtt else 0)
-        if not traded:
-            return None
-        price = _price(ltp)
-        return None if price is None else Print(price, qty if count else 0)
+            return max(0, vtt - known_vtt) if moved or vtt > known_vtt else -1
+        qty = ltq if moved and 0 < ltq < _MOST_UNITS else 0
+        self._vtt[slot] = vtt or (known_vtt + qty if known_vtt else 0)
+        return qty if moved else -1
 
     def _grow(self, needed: int) -> None:
         size = max(needed, 2 * len(self._ltp), _FIRST_CAPACITY)
