@@ -105,13 +105,16 @@ class Board:
 
     def minutes(self, key: str, day: date) -> list[Candle]:
         """Minute bars of ``day`` so far, oldest first, the forming one last."""
+        known = {bar.start_ms: bar for bar in self._world.minutes(key, day)}
         tape = self._tapes.get(key)
-        if tape is None or ist_date(tape.day_ms * 1_000_000) != day:
-            return []
-        return [
-            Candle(-1, 60, ts, bar[0], bar[1], bar[2], bar[3], int(bar[4]), bar[5], _source(tape, ts))
-            for ts, bar in sorted(tape.bars.items())
-        ]
+        if tape is not None and ist_date(tape.day_ms * 1_000_000) == day:
+            for ts, bar in tape.bars.items():
+                if ts in tape.reported or ts not in known:
+                    source = BarSource.BROKER if ts in tape.reported else BarSource.TICKS
+                    known[ts] = Candle(
+                        -1, 60, ts, bar[0], bar[1], bar[2], bar[3], int(bar[4]), bar[5], source
+                    )
+        return [known[ts] for ts in sorted(known)]
 
     def oi_range(self, key: str) -> tuple[float, float]:
         """Highest and lowest open interest seen today, units; zeros where there is none."""
@@ -149,7 +152,3 @@ class Board:
                 tape.trade(index.ltpc.ltp, index.ltpc.ltt, 0, 0.0)
             if index.HasField("marketOHLC"):
                 tape.report(index.marketOHLC)
-
-
-def _source(tape: _Tape, ts_ms: int) -> BarSource:
-    return BarSource.BROKER if ts_ms in tape.reported else BarSource.TICKS

@@ -263,6 +263,9 @@ class FeedHub:
             return
         if mode not in MODES or (mode == "full_d30" and not self._plus):
             return
+        if not self._listed.issuperset(keys):
+            # The list may have changed with the day.
+            self.relist()
         wanted = [key for key in keys if (key in self._listed if method == "sub" else key in modes)]
         if method not in ("sub", "change_mode") or not wanted:
             return

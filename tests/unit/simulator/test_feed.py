@@ -79,6 +79,9 @@ class Pit:
     def history(self, key: str, interval_s: int, first: date, last: date) -> Sequence[Candle]:
         return ()
 
+    def minutes(self, key: str, day: date) -> Sequence[Candle]:
+        return ()
+
     def trade(self, key: str, price: float, qty: int, t_ns: int) -> None:
         return None
 

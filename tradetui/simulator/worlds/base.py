@@ -65,6 +65,12 @@ class World(Protocol):
         """Move on to ``to_ns`` without the updates in between; snapshots then hold what they would have led to."""
         ...
 
+    def skip(self, to_ns: int) -> None:
+        """Move on to ``to_ns`` without the updates in between (a jump of the clock); snapshots then hold the
+        state they would have led to.
+        """
+        ...
+
     def next_ns(self) -> int | None:
         """Exchange time of the next update, ``None`` when there is none (for worlds run at full speed)."""
         ...
@@ -75,6 +81,12 @@ class World(Protocol):
 
     def history(self, key: str, interval_s: int, first: date, last: date) -> Sequence[Candle]:
         """Finished bars of past sessions (today excluded), oldest first; ``slot`` is -1."""
+        ...
+
+    def minutes(self, key: str, day: date) -> Sequence[Candle]:
+        """Finished minute bars of a session, oldest first, as far as the world knows them better than whoever
+        watched its updates (after `skip`, or a start in mid-session); empty otherwise.
+        """
         ...
 
     def trade(self, key: str, price: float, qty: int, t_ns: int) -> None:

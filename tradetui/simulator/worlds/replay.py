@@ -124,6 +124,10 @@ class ReplayWorld:
         """Nothing: a recording knows no day but its own."""
         return ()
 
+    def minutes(self, key: str, day: date) -> Sequence[Candle]:
+        """Nothing but what its updates show."""
+        return ()
+
     def trade(self, key: str, price: float, qty: int, t_ns: int) -> None:
         """Nothing: what was recorded happened without us."""
 
