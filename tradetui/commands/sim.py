@@ -12,10 +12,52 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 from tradetui.domain.errors import TradeTuiError
+from tradetui.simulator.control import parse_speed
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
+
+
+def sim_from_flags(
+    *,
+    port: int,
+    auto_approve: bool,
+    jump_to_open: bool,
+    seed: int,
+    replay: Path | None,
+    bars: Path | None,
+    speed: str,
+    faults: tuple[str, ...],
+    day: date | None,
+    state: Path | None,
+    until_stdin_closes: bool,
+) -> int:
+    """The body of ``tradetui sim``; see `SimOptions` for what the flags mean.
+
+    Returns:
+        Exit code, as `run_sim`.
+    """
+    options = SimOptions(
+        port=port,
+        auto_approve=auto_approve,
+        jump_to_open=jump_to_open,
+        seed=seed,
+        replay=replay,
+        bars=bars,
+        faults=faults,
+        day=day,
+        state_file=state,
+    )
+    try:
+        options = replace(options, speed=parse_speed(speed))
+    except TradeTuiError as error:
+        print(f"tradetui sim: {error}", file=sys.stderr)
+        return error.exit_code
+    return run_sim(options, until_stdin_closes=until_stdin_closes)
 
 
 def run_sim(options: SimOptions, *, until_stdin_closes: bool = False) -> int:
@@ -50,7 +92,15 @@ async def _serve(options: SimOptions, *, until_stdin_closes: bool) -> None:
         watch_stdin(loop, stop)
     async with SimulatorServer(options) as server:
         print(json.dumps(server.ready_line()), flush=True)
-        await stop.wait()
+        stopped = asyncio.create_task(stop.wait())
+        failed = asyncio.create_task(server.wait_failed())
+        try:
+            await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()  # raises what ended the market
+        finally:
+            stopped.cancel()
+            failed.cancel()
 
 
 def watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -31,6 +31,7 @@ class SimOptions:
         day: Date of the simulated session; None for the last trading day, or the recording's own.
         opening_cash: Cash of the simulated account, rupees.
         redirect_uri: Registered redirect address; empty picks one on a free port.
+        state_file: Keeps account and clock from run to run; None forgets them.
     """
 
     port: int = 0
@@ -44,6 +45,7 @@ class SimOptions:
     day: date | None = None
     opening_cash: int = 1_000_000
     redirect_uri: str = ""
+    state_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
