@@ -65,12 +65,6 @@ class World(Protocol):
         """Move on to ``to_ns`` without the updates in between; snapshots then hold what they would have led to."""
         ...
 
-    def skip(self, to_ns: int) -> None:
-        """Move on to ``to_ns`` without the updates in between (a jump of the clock); snapshots then hold the
-        state they would have led to.
-        """
-        ...
-
     def next_ns(self) -> int | None:
         """Exchange time of the next update, ``None`` when there is none (for worlds run at full speed)."""
         ...
@@ -84,8 +78,9 @@ class World(Protocol):
         ...
 
     def minutes(self, key: str, day: date) -> Sequence[Candle]:
-        """Finished minute bars of a session, oldest first, as far as the world knows them better than whoever
-        watched its updates (after `skip`, or a start in mid-session); empty otherwise.
+        """Finished minute bars of a session, oldest first, where the world knows more than its updates showed.
+
+        That is so after `skip`, or after a start in mid-session; else it may be empty.
         """
         ...
 
