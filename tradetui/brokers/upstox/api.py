@@ -196,7 +196,7 @@ class UpstoxApi:
 
     def _bearer(self) -> Any:
         if self._token is None:
-            raise AuthError("not logged in", "Log in: tradetui auth login")
+            raise AuthError("not logged in", "Log in: tradetui auth")
         check_bound(self._token, self.hosts)
         return self._token.secret
 
@@ -284,7 +284,7 @@ def _odd_status(endpoint: Endpoint, raw: RawReply) -> TradeTuiError:
     if endpoint.write:
         return _senseless(endpoint, f"HTTP {raw.status} with {looks}")
     if raw.status == 401:
-        return AuthRefused("the broker refused the token", "", 401, "Log in again: tradetui auth login")
+        return AuthRefused("the broker refused the token", "", 401, "Log in again: tradetui auth")
     if raw.status == 429:
         return RateLimited("too many requests", "", 429, "Wait a moment")
     if raw.status == 403:

@@ -30,7 +30,7 @@ class AuthRefused(AuthError):
         self.status = status
 
 
-_LOG_IN: Final = "Log in again: tradetui auth login"
+_LOG_IN: Final = "Log in again: tradetui auth"
 _APP: Final = "Check the app in the Upstox developer console"
 _KEYS: Final = "Compare API key, secret and redirect address with the app in the Upstox developer console"
 _INSTRUMENT: Final = "Check the instrument; it may have expired or been renamed since the file was read"
@@ -48,7 +48,7 @@ _REMEDIES: Final[dict[str, str]] = {
     "UDAPI100069": _KEYS,
     "UDAPI100068": _KEYS,
     "UDAPI100070": _KEYS,
-    "UDAPI100067": "A read-only token cannot do this; log in with an ordinary one: tradetui auth login",
+    "UDAPI100067": "A read-only token cannot do this; log in with an ordinary one: tradetui auth",
     "UDAPI100057": "The broker uses this code for a closed market too; look at the market's hours",
     "UDAPI100073": _APP + ": it is not active",
     "UDAPI1155": _APP + ": it is under review or was rejected",

@@ -81,7 +81,7 @@ def check_bound(token: AccessToken, hosts: Hosts) -> None:
     Raises:
         AuthError: The token belongs elsewhere.
     """
-    remedy = "Log in to this host: tradetui auth login"
+    remedy = "Log in to this host: tradetui auth"
     if token.issuer != hosts.label:
         raise AuthError(
             f"this token was issued by {token.issuer}, not by {hosts.label}: it is not sent", remedy
