@@ -221,6 +221,11 @@ class Desk:
         self._go_on_flattening()
         return None
 
+    def rebook(self, fill: Fill) -> None:
+        """Book a trade of an earlier run of the day, read back from the journal: nothing is recorded again."""
+        if self.portfolio.book(fill):
+            self._recharge(fill)
+
     def _on_booked(self, fill: Fill) -> None:
         order = self.manager.orders.get(self.manager_tag(fill))
         self._recharge(fill)

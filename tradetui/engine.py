@@ -23,21 +23,27 @@ from tradetui.domain.events import (
     HistoryEvent,
     MarketStatusEvent,
     OperatorEvent,
+    OperatorKind,
     TickEvent,
     TimeEvent,
 )
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import Candle
+from tradetui.domain.market_data import BarSource, Candle
 from tradetui.domain.money import Money, Price
-from tradetui.domain.order import Product, Side
+from tradetui.domain.order import OrderStatus, Product, Side
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import Command
-from tradetui.market.candles import DEFAULT_INTERVALS, CandleBuilder
+from tradetui.market.candles import DAY_S, DEFAULT_INTERVALS, CandleBuilder
+from tradetui.market.history import History
 from tradetui.market.quotes import Quotes
 from tradetui.market.universe import Universe
 from tradetui.risk.limits import Limits
+from tradetui.signals import Signals
+from tradetui.strategies.base import Signal, Strategy
+from tradetui.strategies.runner import StrategyRunner
 
 SECOND: Final = 1_000_000_000
+NS_PER_MS: Final = 1_000_000
 _PHASE_WORDS: Final = {
     PhaseKind.CLOSED: "closed",
     PhaseKind.PRE_OPEN: "pre-open",
@@ -96,7 +102,8 @@ class Engine:
         calendar: Sessions.
         universe: Instruments and slots of this run; shared with the decoder.
         charge: Estimates charges.
-        strategies: Decide what to hold.
+        strategies: Suggest what to hold.
+        looks_at: Whether strategies look at an instrument.
     """
 
     def __init__(
@@ -105,13 +112,23 @@ class Engine:
         calendar: Calendar,
         universe: Universe,
         charge: Charge,
-        strategies: Sequence[Any] = (),
+        strategies: Sequence[Strategy] = (),
+        looks_at: Callable[[Instrument], bool] = lambda instrument: instrument.tradable,
     ) -> None:
         self.settings = settings
         self.calendar = calendar
         self.universe = universe
         self.quotes = Quotes(self._continuous)
         self.candles = CandleBuilder(self.quotes, intervals=settings.intervals)
+        self.history = History()
+        self.signals = Signals()
+        self.runner = StrategyRunner(
+            strategies,
+            self.quotes,
+            self.history,
+            lambda slot: looks_at(universe.instruments[slot]),
+            lambda slot: self.desk.portfolio.net_qty(universe.instruments[slot].key),
+        )
         self._out = Outcome()
         self.now_ns = 0
         self.feed = FeedEvent(0, FeedState.CONNECTING)
@@ -171,9 +188,39 @@ class Engine:
             self._on_candles(finished)
 
     def _on_candles(self, finished: list[Candle]) -> None:
-        """Finished bars: history and indicators first, then strategies, in the builder's order."""
+        """Finished bars: history, then indicators and strategies, then what they say becomes orders or not."""
         self._out.candles.extend(finished)
-        self._out.revised.extend(self.candles.take_revised())
+        # The broker's own day is kept beside ours; indicators count ours.
+        bars = [c for c in finished if c.interval_s != DAY_S or c.source is not BarSource.BROKER]
+        for candle in bars:
+            self.history.append(candle)
+        for revised in self.candles.take_revised():
+            # Stored and shown; indicators are not rewound (ADR on bars).
+            self._out.revised.append(revised)
+            self.history.revise(revised)
+        for signal in self.runner.on_candles(bars, self.now_ns // NS_PER_MS, self._strategy_failed):
+            self._on_signal(signal)
+
+    def _on_signal(self, signal: Signal) -> None:
+        """A suggestion: sized, recorded, and sent through the gate if its strategy may trade."""
+        instrument = self.universe.instruments[signal.slot]
+        request = self.signals.request_of(signal, instrument, self.desk)
+        row = self.signals.add(signal, instrument, request, self.now_ns)
+        self._note(RecordKind.SIGNAL, row)
+        if self.runner.switches[signal.strategy].auto:
+            self._act(row["id"])
+
+    def _act(self, signal_id: str) -> None:
+        """Turn a signal into an order, if the gate lets it."""
+        known = self.signals.known.get(signal_id)
+        if known is None or known.request is None:
+            return
+        order = self.desk.request(known.request, known.signal.score)
+        if order is not None:
+            known.state = f"refused: {order.message}" if order.status is OrderStatus.REFUSED else "ordered"
+
+    def _strategy_failed(self, name: str, error: str) -> None:
+        self._note(RecordKind.STRATEGY, {"name": name, "what": f"suspended: {error}", "error": error})
 
     def _on_time(self, t_ns: int) -> None:
         """Time passed: silence, bars that close without a trade, probes, arming."""
@@ -184,7 +231,11 @@ class Engine:
         self.desk.on_time(t_ns)
 
     def _on_history(self, event: HistoryEvent) -> None:
-        """Bars from before the first live one."""
+        """Bars from before the first live one, or that fill a gap."""
+        if self.history.load(event).added:
+            self.runner.restart(
+                event.slot, event.interval_s, self.history.candles(event.slot, event.interval_s)
+            )
 
     # --- feed -----------------------------------------------------------------------------------------
 
@@ -233,6 +284,36 @@ class Engine:
 
     def _on_operator(self, event: OperatorEvent) -> None:
         self.desk.on_account(event)
+        switches = self.runner.switches.get(event.name)
+        match event.kind:
+            case OperatorKind.ACT:
+                self._act(event.name)
+            case OperatorKind.KILL | OperatorKind.FLATTEN:
+                for name in self.runner.switches:
+                    self._switch(name, auto=False, what="auto off: kill")
+            case OperatorKind.STRATEGY_RUN if switches is not None:
+                switches.error = ""
+                self._switch(event.name, running=True, what="running")
+            case OperatorKind.STRATEGY_PAUSE if switches is not None:
+                self._switch(event.name, running=False, auto=False, what="paused")
+            case OperatorKind.AUTO_ON if switches is not None:
+                self._switch(
+                    event.name, auto=switches.running, what="auto on" if switches.running else "not running"
+                )
+            case OperatorKind.AUTO_OFF if switches is not None:
+                self._switch(event.name, auto=False, what="auto off")
+            case _:
+                pass
+
+    def _switch(self, name: str, *, what: str, running: bool | None = None, auto: bool | None = None) -> None:
+        switches = self.runner.switches[name]
+        before = (switches.running, switches.auto)
+        if running is not None:
+            switches.running = running
+        if auto is not None:
+            switches.auto = auto
+        if before != (switches.running, switches.auto):
+            self._note(RecordKind.STRATEGY, {"name": name, "what": what})
 
     # --- market facts ---------------------------------------------------------------------------------
 
@@ -280,6 +361,14 @@ class Engine:
             )
         except (CalendarUnknown, ValueError):
             return None
+
+    def bars(self, slot: int, interval_s: int, count: int) -> list[Candle]:
+        """The newest bars of an instrument, the forming one last."""
+        found = self.history.candles(slot, interval_s)[-count:]
+        forming = self.candles.forming(slot, interval_s)
+        if forming is not None and (not found or forming.start_ms > found[-1].start_ms):
+            found.append(forming)
+        return found
 
     # --- storage --------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from tradetui.domain.errors import TradeTuiError
+from tradetui.domain.errors import AuthError, TradeTuiError
 from tradetui.domain.events import Event, FeedEvent, FeedState, HistoryEvent, TickEvent, TimeEvent
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle, TickBatch
@@ -77,7 +77,6 @@ class Parts:
         lookup: Key to terms, from the instrument list.
         search: Words and limit to instruments.
         warm_up: Bars from before now, for one instrument; may take long, runs on a thread.
-        follow: Told the sender's clock of every frame, for clocks that follow the exchange.
         cleanup: Called last, in reverse order.
         ends: Stop when the feed's world ends.
         timed_by_feed: The feed itself makes `TimeEvent`s (replays).
@@ -98,7 +97,6 @@ class Parts:
     lookup: Callable[[str], Instrument | None]
     search: Callable[[str, int], list[Instrument]]
     warm_up: Callable[[Instrument], list[HistoryEvent]] | None = None
-    follow: Callable[[int], None] | None = None
     record_event: Callable[[Event], None] | None = None
     cleanup: list[Callable[[], Any]] = field(default_factory=list)
     ends: bool = False
@@ -132,8 +130,6 @@ class Runtime:
         """The sink of feeds and brokers: called on the loop, works the event off before it returns."""
         if isinstance(event, TickEvent):
             self._arrived_ns = getattr(self.parts.feed, "received_ns", 0) or time.perf_counter_ns()
-            if self.parts.follow is not None and event.batch.server_ms:
-                self.parts.follow(event.batch.server_ms)
         elif isinstance(event, FeedEvent) and event.state is FeedState.ENDED:
             self.feed_ended = True
         self.pump.take(event)
@@ -167,6 +163,10 @@ class Runtime:
             with contextlib.suppress(RuntimeError):  # the loop is closed: stopped already
                 self._loop.call_soon_threadsafe(self._stop.set)
 
+    def stop_soon(self) -> None:
+        """Stop as soon as it runs: for a wish that came before the start. On the loop only."""
+        self._stop.set()
+
     async def run(self) -> None:
         """Start, run until stopped or ended, stop.
 
@@ -197,15 +197,17 @@ class Runtime:
             await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 return
-            for task in tasks:
-                if task.done() and (task is not feed or task.exception() is not None):
+            for task in [task for task in tasks if task.done()]:
+                if task is not feed:
                     task.result()  # raises what broke
                     raise TradeTuiError(f"the {task.get_name()} task ended by itself")
-            if self.parts.ends or self._stop.is_set():
-                return
-            # The world ended but nobody asked us to stop with it: stay up, so that it can be looked at.
-            tasks.remove(feed)
-            feed = stop
+                refused = task.exception()
+                if refused is not None and not (isinstance(refused, AuthError) and not self.parts.ends):
+                    raise refused
+                if self.parts.ends:
+                    return
+                # A world that ended, or a refused token: stay up, so that it can be looked at and mended.
+                tasks.remove(task)
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:

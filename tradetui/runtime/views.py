@@ -6,10 +6,12 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import INTERVALS, Bar, Greek, Px, Qty
+from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
 from tradetui.domain.money import decimals_of, format_rupees, to_rupees
-from tradetui.domain.position import Position
+from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.view import (
     ChartView,
     DepthLevel,
@@ -20,18 +22,20 @@ from tradetui.domain.view import (
     LogRow,
     Look,
     PositionRow,
-    SignalRow,
     Snapshot,
     StrategyRow,
     Verdict,
     WatchRow,
 )
+from tradetui.execution import exits
+from tradetui.indicators import Columns, parse_spec
 from tradetui.risk.checks import RiskState
 from tradetui.runtime.telemetry import rss_mb
 
 if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
 
+_OVERLAYS: Final = (parse_spec("ema(20)"), parse_spec("vwap"))
 _NS: Final = 1_000_000_000
 _ORDERS_SHOWN: Final = 200
 _SLOW_EVERY: Final = 10
@@ -118,7 +122,7 @@ class ViewBuilder:
             positions=positions,
             orders=orders,
             symbols={key: found.symbol for key in shown if (found := engine.universe.get(key))},
-            signals=self._signals(),
+            signals=self._engine.signals.rows(),
             strategies=self._strategies(),
             gauges=self._gauges(),
             log=tuple(self._log),
@@ -207,7 +211,7 @@ class ViewBuilder:
         engine = self._engine
         slot = engine.universe.slots[instrument.key]
         interval_s = INTERVALS.get(look.interval, 60)
-        bars = engine.chart(slot, interval_s, look.bars)
+        bars = engine.bars(slot, interval_s, look.bars)
         marks = [
             (f"{o.request.side.value} {o.pending_qty}", to_rupees(o.request.price or o.request.trigger_price))
             for o in engine.desk.manager.working(instrument.key)
@@ -230,7 +234,7 @@ class ViewBuilder:
             low=tuple(c.low for c in bars),
             close=tuple(c.close for c in bars),
             volume=tuple(c.volume for c in bars),
-            overlays=engine.overlays(slot, interval_s, bars),
+            overlays=_overlays(bars),
             marks=tuple(marks),
             decimals=decimals_of(instrument.tick_size),
         )
@@ -266,11 +270,31 @@ class ViewBuilder:
             return True
         return any(desk.protects(o) for o in desk.manager.working(position.instrument_key, position.product))
 
-    def _signals(self) -> tuple[SignalRow, ...]:
-        return tuple(self._engine.signal_rows())
-
     def _strategies(self) -> tuple[StrategyRow, ...]:
-        return tuple(self._engine.strategy_rows())
+        runner = self._engine.runner
+        earned = self._earned()
+        return tuple(
+            StrategyRow(s.name, w.running, w.auto, w.signals, earned.get(s.name, 0), w.error or s.title)
+            for s in runner.strategies
+            for w in (runner.switches[s.name],)
+        )
+
+    def _earned(self) -> dict[str, int]:
+        """Gross profit by strategy, of the positions that only it (and our exits from them) traded."""
+        desk = self._engine.desk
+        sources = {order.tag: order.request.source for order in desk.manager.orders.values()}
+        owners: dict[PositionKey, set[str]] = {}
+        for fill in desk.portfolio.fills.values():
+            source = sources.get(fill.tag, "foreign")
+            if source != exits.SOURCE:
+                owners.setdefault((fill.instrument_key, fill.product), set()).add(source)
+        earned: dict[str, int] = {}
+        for key, who in owners.items():
+            position = desk.portfolio.positions[key]
+            if len(who) == 1:
+                (name,) = who
+                earned[name] = earned.get(name, 0) + position.realised + desk.unrealised(position)
+        return earned
 
     def _gauges(self) -> tuple[Gauge, ...]:
         desk, limits = self._engine.desk, self._engine.settings.limits
@@ -321,6 +345,20 @@ class ViewBuilder:
             rss_mb=rss_mb(),
             store_queue=store.queued() if store is not None else 0,
         )
+
+
+def _overlays(bars: list[Candle]) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """EMA and session VWAP over the bars on the screen."""
+    if not bars:
+        return ()
+    columns = Columns.of(
+        np.array([c.start_ms for c in bars], np.int64),
+        *(
+            np.array([getattr(c, name) for c in bars], np.float64)
+            for name in ("open", "high", "low", "close", "volume")
+        ),
+    )
+    return tuple((str(spec), tuple(spec.batch(columns)[0].tolist())) for spec in _OVERLAYS)
 
 
 def _gauge(name: str, value: float, limit: float, text: str) -> Gauge:

@@ -1,0 +1,204 @@
+"""`tradetui run`: the workstation, with its screen or headless."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tradetui import config
+from tradetui.domain.errors import TradeTuiError, UsageError
+from tradetui.domain.view import LogRow
+
+if TYPE_CHECKING:
+    from tradetui.logs import RingHandler
+    from tradetui.runtime.core import Parts, Runtime
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Flags of ``tradetui run``; see `cli.run`."""
+
+    home: str | None = None
+    urls: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
+    live: bool = False
+    headless: bool = False
+    lasting: str | None = None
+    until_end: bool = False
+    as_json: bool = False
+    token_stdin: bool = False
+    record: bool = False
+    sim_seed: int | None = None
+    sim_speed: float | None = None
+    fresh: bool = False
+
+
+def duration_s(text: str) -> float:
+    """Seconds in ``30s``, ``5m``, ``2h``, ``1.5``.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    found = _DURATION.match(text.strip())
+    if found is None or float(found[1]) <= 0:
+        raise UsageError(f"not a duration: {text!r}", "write it like 30s, 5m or 2h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def run_workstation(options: RunOptions) -> int:
+    """Run until told to stop; returns the exit code.
+
+    Raises:
+        TradeTuiError: One line that says what is wrong and how to mend it.
+    """
+    if options.as_json and not options.headless:
+        raise UsageError("--json needs --headless", "the screen needs the terminal for itself")
+    lasting = duration_s(options.lasting) if options.lasting else None
+    place = config.home(options.home)
+    settings = config.load(place.config_file)
+    token = sys.stdin.readline().strip() if options.token_stdin else ""
+    if options.token_stdin and not token:
+        raise UsageError(
+            "no token on standard input", "pipe it in: `printf %s TOKEN | tradetui run --token-stdin`"
+        )
+    if options.headless:
+        return _headless(options, place, settings, token, lasting)
+    return _screen(options, place, settings, token, lasting)
+
+
+def _logging(place: config.Home, settings: config.Config) -> RingHandler:
+    from tradetui import logs
+    from tradetui.brokers.upstox.redact import redact_text
+
+    chosen = settings.logs
+    return logs.set_up(
+        place.data_dir / "logs",
+        redact_text,
+        level=chosen.level,
+        form=chosen.format,
+        max_mb=chosen.max_mb,
+        keep=chosen.keep,
+    )
+
+
+def _parts(
+    options: RunOptions, place: config.Home, settings: config.Config, token: str
+) -> Coroutine[Any, Any, Parts]:
+    from tradetui import wiring
+
+    return wiring.join(
+        wiring.Request(
+            place=place,
+            settings=settings,
+            urls=options.urls,
+            live=options.live,
+            token=token,
+            ends=options.until_end,
+            record=options.record or settings.storage.record,
+            sim_seed=settings.simulator.seed if options.sim_seed is None else options.sim_seed,
+            sim_speed=settings.simulator.speed if options.sim_speed is None else options.sim_speed,
+            fresh=options.fresh,
+        )
+    )
+
+
+# --- headless -----------------------------------------------------------------------------------------
+
+
+def _headless(
+    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+) -> int:
+    from tradetui.runtime.handle import loop_factory
+
+    _logging(place, settings)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        summary = runner.run(_run_headless(options, place, settings, token, lasting))
+    if options.as_json:
+        print(json.dumps(summary))
+    else:
+        for name, value in summary.items():
+            print(f"{name:24} {value}")
+    return 0
+
+
+async def _run_headless(
+    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+) -> dict[str, Any]:
+    from tradetui.runtime.core import Runtime
+
+    runtime: Runtime | None = None
+    stopped_early = asyncio.Event()
+
+    def stop() -> None:
+        stopped_early.set()
+        if runtime is not None:
+            runtime.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    parts = await _parts(options, place, settings, token)
+    runtime = Runtime(parts)
+    if stopped_early.is_set():
+        runtime.stop_soon()
+    timer = loop.create_task(_stop_after(runtime, lasting)) if lasting is not None else None
+    try:
+        await runtime.run()
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return runtime.summary()
+
+
+async def _stop_after(runtime: Runtime, seconds: float) -> None:
+    await runtime.started.wait()
+    await asyncio.sleep(seconds)
+    runtime.stop()
+
+
+# --- screen -------------------------------------------------------------------------------------------
+
+
+def _screen(
+    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+) -> int:
+    if not sys.stdin.isatty() and not options.token_stdin:
+        raise UsageError("the screen needs a terminal", "use --headless where there is none")
+    if not sys.stdout.isatty():
+        raise UsageError(
+            "the screen needs a terminal on standard output", "use --headless where there is none"
+        )
+    from tradetui.tui import start_screen
+
+    rows: deque[LogRow] = deque(maxlen=1)
+
+    def start() -> Any:
+        """Called on a worker thread after the first paint: now the heavy imports may come."""
+        nonlocal rows
+        from tradetui.runtime.handle import RuntimeHandle
+
+        rows = _logging(place, settings).rows
+        return RuntimeHandle(lambda: _parts(options, place, settings, token), rows).start()
+
+    problem = start_screen(
+        start,
+        interval=settings.watch.interval,
+        hz=settings.screen.hz,
+        theme=settings.screen.theme,
+        gain_loss=settings.screen.gain_loss,
+        ascii_only=settings.screen.ascii,
+        keys=settings.screen.keys,
+        stop_after_s=lasting,
+    )
+    if isinstance(problem, TradeTuiError):
+        raise problem
+    return 0 if problem is None else 1

@@ -1,0 +1,103 @@
+"""Runs strategies over finished bars: indicators first, then each strategy, errors suspended, switches kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tradetui.domain.market_data import Candle
+from tradetui.indicators import IndicatorSet, Spec
+from tradetui.market.history import History
+from tradetui.market.quotes import Quotes
+from tradetui.strategies.base import Signal, Strategy
+from tradetui.strategies.context import MarketContext
+
+
+@dataclass(slots=True)
+class Switches:
+    """State of one strategy.
+
+    Attributes:
+        running: Its signals are computed.
+        auto: Its signals may become orders; off until a person turns it on.
+        signals: How many it gave in this run.
+        error: Why it was suspended; empty while it is fine.
+    """
+
+    running: bool = True
+    auto: bool = False
+    signals: int = 0
+    error: str = ""
+
+
+class StrategyRunner:
+    """All strategies of a run.
+
+    Args:
+        strategies: In the order in which they are called.
+        quotes, history: Market state, brought up to date before `on_candles`.
+        looks_at: Whether strategies look at an instrument (by slot); indicators run for these only.
+        position_units: Units held by slot.
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        quotes: Quotes,
+        history: History,
+        looks_at: Callable[[int], bool],
+        position_units: Callable[[int], int],
+    ) -> None:
+        self.strategies = tuple(strategies)
+        self.switches = {strategy.name: Switches() for strategy in self.strategies}
+        self._looks_at = looks_at
+        wanted: dict[int, list[Spec]] = {}
+        for strategy in self.strategies:
+            for interval_s, specs in strategy.indicators().items():
+                wanted.setdefault(interval_s, []).extend(specs)
+        self.indicators = IndicatorSet(wanted)
+        self._context = MarketContext(quotes, self.indicators, history, position_units)
+
+    def on_candles(
+        self, candles: Iterable[Candle], t_ms: int, failed: Callable[[str, str], None]
+    ) -> list[Signal]:
+        """Take in the bars that finished together; return what the strategies say to them.
+
+        All indicators move before any strategy is asked, so that a five-minute bar that ended with a
+        one-minute bar is seen by both.
+
+        Args:
+            candles: Ordered by interval and slot.
+            t_ms: Engine time, epoch ms.
+            failed: Told the name and the error of a strategy that raised; it is suspended.
+        """
+        looked_at = [candle for candle in candles if self._looks_at(candle.slot)]
+        for candle in looked_at:
+            self.indicators.on_candle(candle)
+        self._context.t_ms = t_ms
+        signals: list[Signal] = []
+        for candle in looked_at:
+            for strategy in self.strategies:
+                if candle.interval_s in strategy.intervals and self.switches[strategy.name].running:
+                    signal = self._ask(strategy, candle, failed)
+                    if signal is not None:
+                        signals.append(signal)
+        return signals
+
+    def _ask(self, strategy: Strategy, candle: Candle, failed: Callable[[str, str], None]) -> Signal | None:
+        switches = self.switches[strategy.name]
+        try:
+            signal = strategy.on_candle(self._context, candle)
+        except Exception as error:  # a strategy is the user's own code: it may fail, the engine may not
+            switches.running, switches.auto = False, False
+            switches.error = f"{type(error).__name__}: {error}"
+            failed(strategy.name, switches.error)
+            return None
+        if signal is not None:
+            switches.signals += 1
+        return signal
+
+    def restart(self, slot: int, interval_s: int, candles: Iterable[Candle]) -> None:
+        """History before the live bars changed: indicators of the series start again from it."""
+        if self._looks_at(slot):
+            self.indicators.restart(slot, interval_s, candles)

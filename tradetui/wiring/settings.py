@@ -1,0 +1,65 @@
+"""Settings into the plain arguments that lower floors take."""
+
+from __future__ import annotations
+
+from tradetui.config import Config, clock_seconds
+from tradetui.domain.calendar import ist_date
+from tradetui.domain.charges import Leg, broker_plan, charge_class, estimate
+from tradetui.domain.errors import DomainError, RateUnknown
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.money import Money, Price, to_money
+from tradetui.domain.order import Product, Side
+from tradetui.engine import Charge
+from tradetui.risk.limits import Limits
+
+
+def limits_from(settings: Config, *, live: bool) -> Limits:
+    """Risk limits. Live capital is never the paper default: the user types it."""
+    risk = settings.risk
+    capital = settings.account.live_capital if live else settings.account.capital
+    return Limits(
+        capital=to_money(capital),
+        risk_per_trade_pct=risk.risk_per_trade,
+        daily_loss_pct=risk.daily_loss,
+        max_positions=risk.max_positions,
+        max_intraday_positions=risk.max_intraday_positions,
+        max_order_value=to_money(risk.max_order_value),
+        max_leverage=risk.max_leverage,
+        min_score=risk.min_score,
+        min_reward_risk=risk.min_reward_risk,
+        window_start_s=clock_seconds(risk.window_start),
+        window_end_s=clock_seconds(risk.window_end),
+        cooldown_s=risk.cooldown,
+        duplicate_s=risk.duplicate,
+        stale_warn_s=risk.stale_warn,
+        stale_block_s=risk.stale_block,
+        max_ltp_distance_pct=risk.max_ltp_distance,
+        max_trades_per_day=risk.max_trades,
+        market_protection_pct=risk.market_protection,
+    )
+
+
+def charge_from(settings: Config) -> Charge:
+    """A function that estimates the charges of one executed order; 0 where no rate is known."""
+    plan = broker_plan(settings.account.plan)
+
+    def charge(
+        instrument: Instrument, product: Product, side: Side, qty: int, price: Price, t_ns: int
+    ) -> Money:
+        try:
+            leg = Leg(
+                venue=instrument.exchange,
+                kind=charge_class(instrument, product),
+                side=side,
+                qty=qty,
+                price=price,
+                day=ist_date(t_ns),
+                multiplier=instrument.multiplier,
+                underlying=instrument.name,
+                security=instrument.key,
+            )
+            return estimate(leg, plan).total
+        except (RateUnknown, DomainError):
+            return Money(0)
+
+    return charge
