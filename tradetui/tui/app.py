@@ -21,11 +21,11 @@ from textual.message import Message
 
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.order import Product
-from tradetui.domain.view import Handle, Snapshot
+from tradetui.domain.view import Handle, Look, Snapshot
 from tradetui.tui.actions import TICKET_SEND, KeyMap
 from tradetui.tui.controller import Controller
 from tradetui.tui.desk import Desk
-from tradetui.tui.layout import Geometry, Pane, Size, arrange
+from tradetui.tui.layout import Pane, Size, arrange, fits_ticket
 from tradetui.tui.panes import SPECS, bottom, header, overlay, ticket_view
 from tradetui.tui.panes.base import LinePane, boxed
 from tradetui.tui.spans import Line
@@ -126,8 +126,10 @@ class TradeApp(App[int]):
         self.first_paint_ns = 0
         self.frame_ms = 0.0
         self._leaving = False
-        self._painting = False
         self._mode_word = ""
+        self._asked: Look | None = None
+        # Not a worker: those are waited for at exit, and quitting must not hang on a slow start.
+        self.starter = threading.Thread(target=self._run_start, name="engine-start", daemon=True)
         self._make_panes()
 
     # --- the tree -------------------------------------------------------------------------------------
@@ -167,13 +169,13 @@ class TradeApp(App[int]):
         self._use_theme()
         for problem in self.keymap.problems:
             self.controller.say(problem, "WARNING")
-        self._relayout()
+        self.paint()
         self._install_signals()
         self.call_after_refresh(self._first_paint)
 
     def _first_paint(self) -> None:
         self.first_paint_ns = time.perf_counter_ns()
-        threading.Thread(target=self._run_start, name="engine-start", daemon=True).start()
+        self.starter.start()
         if self.settings.auto:
             self.set_timer(1 / self.hz, self._tick)
 
@@ -184,19 +186,18 @@ class TradeApp(App[int]):
         except Exception as error:
             self.post_message(NotStarted(error))
             return
+        self.desk.handle = handle
         if self._leaving:
             handle.stop()
-        self.post_message(Started(handle))
-        self.desk_late = handle
+        else:
+            self.post_message(Started(handle))
 
     def on_started(self, message: Started) -> None:
         """The engine runs: follow it."""
-        self.desk.handle = message.handle
-        self.controller.ui.status = "running"
         if self._leaving:
             message.handle.stop()
             return
-        message.handle.look(self.controller.look(self.hz))
+        self.controller.ui.status = "running"
         if self.settings.tune_gc:
             gc.collect()
             gc.freeze()
@@ -218,7 +219,7 @@ class TradeApp(App[int]):
             number = getattr(signal, name, None)
             if number is not None:
                 try:
-                    loop.add_signal_handler(number, lambda: self.exit(0))
+                    loop.add_signal_handler(number, self.leave)
                 except (NotImplementedError, RuntimeError):
                     return
 
@@ -239,13 +240,17 @@ class TradeApp(App[int]):
         await super().on_event(event)
 
     def _key(self, key: str, char: str) -> None:
-        before = self.controller.look(self.hz)
         self.controller.key(key, char, self._clock())
-        after = self.controller.look(self.hz)
-        if after != before:
-            self.desk.look(after)
         self._run_effects()
+        self._ask()
         self.paint()
+
+    def _ask(self) -> None:
+        """Tell the engine what to show next, when that changed."""
+        look = self.controller.look(self.hz)
+        if look != self._asked and self.desk.handle is not None:
+            self._asked = look
+            self.desk.look(look)
 
     def _run_effects(self) -> None:
         effects, self.controller.effects[:] = list(self.controller.effects), []
@@ -292,19 +297,17 @@ class TradeApp(App[int]):
             dx, dy = event.screen_x - rect.x, event.screen_y - rect.y
             if 0 <= dx < rect.width and 0 <= dy < rect.height:
                 self.controller.row_clicked(pane, int(dy) - 2)
-                self.desk.look(self.controller.look(self.hz))
+                self._ask()
                 self.paint()
                 return
 
     # --- frames ---------------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
-        """The terminal changed its size."""
+        """The terminal changed its size: what was under review has to be painted and read again."""
         del event
-        self._relayout()
-
-    def _relayout(self) -> None:
-        self.paint(force=True)
+        self.controller.lost_picture()
+        self.paint()
 
     def _place(self) -> None:
         ui = self.controller.ui
@@ -347,9 +350,11 @@ class TradeApp(App[int]):
     def _note_painted(self, ticket: object, preview: object) -> None:
         """The lines built from this ticket and this preview are out; start the clock if both still hold."""
         ui = self.controller.ui
-        if ui.ticket is ticket and ui.preview is preview:
+        readable = fits_ticket(self._geometry.ticket) and self._queued() <= SLOW_QUEUE
+        if ui.ticket is ticket and ui.preview is preview and readable:
             self.controller.painted(self._clock())
-            self.paint()
+            if ui.ticket is not ticket:
+                self.paint()
 
     def _title(self, live: Snapshot) -> None:
         """The mode also stands in the terminal's title."""
@@ -368,14 +373,13 @@ class TradeApp(App[int]):
         snap = self.desk.snapshot()
         if snap is not None:
             self.controller.take(snap, now)
-            if not self.settings.auto or snap.seq < 2:
-                self.desk.look(self.controller.look(self.hz))
         if self.desk.handle is not None and not self.desk.error:
             stopped = self.desk.handle.stopped()
             if isinstance(stopped, BaseException):
                 self.controller.fail(words_of(stopped))
             elif stopped and not self._leaving:
                 self.controller.fail("the engine has ended")
+        self._ask()
         return self.paint(force=not self.settings.auto)
 
     def _tick(self) -> None:
@@ -408,6 +412,18 @@ class TradeApp(App[int]):
     def _repaint(self) -> None:
         for line in self.lines:
             line.repaint()
+
+    def _fatal_error(self) -> None:
+        """A bug of ours: leave the terminal as it was and print the stack, without local variables.
+
+        Textual's own version prints locals, which may hold what nobody else should read.
+        """
+        import traceback
+
+        from rich.text import Text
+
+        error = self._exception
+        self.panic(Text("".join(traceback.format_exception(error)) if error is not None else "unknown error"))
 
     def leave(self) -> None:
         """Quit: the engine begins its orderly stop, the screen goes."""
@@ -454,16 +470,29 @@ def run_app(start: Callable[[], Handle], settings: UiSettings | None = None) -> 
         Exit code: 0, or 1 when the engine failed or did not stop in time.
     """
     app = TradeApp(start, settings)
-    code = app.run(mouse=app.settings.mouse)
-    handle = app.desk.handle
-    if handle is None:
-        return 1 if app.desk.error else int(code or 0)
-    handle.stop()
+    code = 1
+    try:
+        code = int(app.run(mouse=app.settings.mouse) or 0)
+    finally:
+        clean = _wait_for_engine(app)
+    return code if clean and not app.return_code else 1
+
+
+def _wait_for_engine(app: TradeApp) -> bool:
+    """Stop the engine, whether it runs or is still starting; whether it ended cleanly in time."""
     deadline = time.monotonic() + STOP_WAIT_S
-    while handle.stopped() is False and time.monotonic() < deadline:
-        time.sleep(0.02)
-    ended = handle.stopped()
-    return 1 if ended is False or isinstance(ended, BaseException) else int(code or 0)
+    try:
+        if app.starter.ident is not None:
+            app.starter.join(STOP_WAIT_S)
+        handle = app.desk.handle
+        if handle is None:
+            return not app.starter.is_alive()
+        handle.stop()
+        while handle.stopped() is False and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return handle.stopped() is True
+    except KeyboardInterrupt:
+        return False
 
 
-__all__ = ["Geometry", "TradeApp", "UiSettings", "adapted", "run_app", "words_of"]
+__all__ = ["TradeApp", "UiSettings", "adapted", "run_app", "words_of"]

@@ -105,6 +105,11 @@ class Controller:
         if self.ui.ticket is not None:
             self.ui.ticket = tk.painted(self.ui.ticket, self.ui.preview, now_ms)
 
+    def lost_picture(self) -> None:
+        """What was painted is gone; a review counts as unread again."""
+        if self.ui.ticket is not None:
+            self.ui.ticket = tk.unpainted(self.ui.ticket)
+
     def look(self, hz: float) -> Look:
         """What the screen wants to see next."""
         ticket = self.ui.ticket

@@ -87,6 +87,11 @@ def size_class(width: int, height: int) -> Size:
     return Size.LARGE
 
 
+def fits_ticket(rect: Rect) -> bool:
+    """Whether a review can be read in ``rect``: an order that cannot be read cannot be sent."""
+    return rect.width >= 44 and rect.height >= 10
+
+
 def newest(candidates: tuple[Pane, ...], recent: tuple[Pane, ...]) -> Pane:
     """Of panes that share a place, the one that was looked at last."""
     for pane in recent:
@@ -173,7 +178,7 @@ def _large(body: Rect, recent: tuple[Pane, ...]) -> dict[Pane, Rect]:
     upper = low // 2
     left, depth, risk = 54, 40, 50
     chart = body.width - left - depth
-    side = body.width * 9 // 20
+    side = body.width * 2 // 5
     y2, y3 = body.y + high, body.y + high + upper
     middle = body.width - side - risk
     return {
@@ -196,13 +201,13 @@ def _ticket(size: Size, body: Rect) -> Rect:
     if size is Size.SMALL:
         height = min(body.height, 12)
         return Rect(0, bottom - height, body.width, height)
-    width = 64 if size is Size.MEDIUM else 84
-    height = min(body.height, 18)
+    width = body.width - body.width * 11 // 20 if size is Size.MEDIUM else 84
+    height = min(body.height, 17 if size is Size.MEDIUM else 14)
     return Rect(body.width - width, bottom - height, width, height)
 
 
 def _overlay(size: Size, body: Rect) -> Rect:
-    if size in (Size.NONE, Size.TINY):
+    if size in (Size.NONE, Size.TINY, Size.SMALL):
         return body
     width = min(body.width - 4, 96)
     height = min(body.height - 2, 30)

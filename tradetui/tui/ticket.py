@@ -234,6 +234,17 @@ def painted(ticket: Ticket, preview: Preview | None, now_ms: int) -> Ticket:
     return replace(ticket, painted_ms=now_ms, reviewed_worst=answer.worst_price)
 
 
+def unpainted(ticket: Ticket) -> Ticket:
+    """The picture of the review was lost (a resize): it has to be painted and read again."""
+    return replace(ticket, painted_ms=-1) if ticket.painted_ms >= 0 else ticket
+
+
+def missing(ticket: Ticket) -> str:
+    """What is still to be typed, in words; empty when the order is complete."""
+    made = build(ticket)
+    return "" if isinstance(made, OrderRequest) else made[1]
+
+
 def review(ticket: Ticket) -> Ticket:
     """Ask for the review, or put the cursor on what is missing."""
     made = build(ticket)

@@ -72,14 +72,14 @@ def build(frame: Frame, width: int, height: int) -> list[Line]:
     parts = _parts(frame)
     gap = "  " if width < 110 else " │ " if not frame.ascii else " | "
 
-    def needed() -> int:
-        return sum(line_width(tuple(spans)) for _, spans in parts) + len(gap) * (len(parts) - 1)
-
-    while needed() > width and len(parts) > 1:
-        worst = max(rank for rank, _ in parts)
-        if worst == 0:
-            break
-        parts.pop(max(i for i, (rank, _) in enumerate(parts) if rank == worst))
+    room = width + len(gap)
+    kept: list[int] = []
+    for i in sorted(range(len(parts)), key=lambda n: (parts[n][0], n)):
+        need = line_width(tuple(parts[i][1])) + len(gap)
+        if need <= room or not kept:
+            kept.append(i)
+            room -= need
+    parts = [parts[i] for i in sorted(kept)]
     line: list[Span] = []
     for i, (_, spans) in enumerate(parts):
         if i:

@@ -28,9 +28,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     rows = signals_shown(frame.snap)
     if not rows:
         return [*lines, ((" no signals yet", "dim"),)]
-    lines.append(
-        ((fit(" TIME  SIDE SYMBOL       SCORE      PRICE       STOP     TARGET STATE", width), "dim"),)
-    )
+    lines.append(((fit(" TIME  SIDE SYMBOL      SCORE     PRICE      STOP    TARGET STATE", width), "dim"),))
     room = max(1, height - len(lines))
     cursor = frame.ui.cursors.get(Pane.SIGNALS, "")
     index = next((i for i, row in enumerate(rows) if row.id == cursor), -1)
@@ -59,10 +57,10 @@ def _signal(row: SignalRow) -> Line:
         (fmt.clock(row.t_ns // 1_000_000, seconds=False) + " ", "dim"),
         (fit(row.side, 5), "buy" if row.side == "BUY" else "sell"),
         (fit(row.symbol, 12), "text"),
-        (right(f"{row.score:.0f}", 6), "text+bold"),
-        (right(fmt.price(row.price), 11), "text"),
-        (right(fmt.price(row.stop), 11), "dim"),
-        (right(fmt.price(row.target), 11), "dim"),
+        (right(f"{row.score:.0f}", 5), "text+bold"),
+        (right(fmt.price(row.price), 10), "text"),
+        (right(fmt.price(row.stop), 10), "dim"),
+        (right(fmt.price(row.target), 10), "dim"),
         (" " + clean(row.state), "warn" if row.state.startswith("refused") else "title"),
     )
 

@@ -6,11 +6,12 @@ from tradetui.domain.order import OrderRequest, OrderType, Side
 from tradetui.domain.text import clean
 from tradetui.domain.view import Preview, Snapshot, Verdict, WatchRow
 from tradetui.tui import fmt
+from tradetui.tui.layout import Rect, fits_ticket
 from tradetui.tui.panes.base import enclose
 from tradetui.tui.panes.watchlist import tone
 from tradetui.tui.spans import Line, Span, fit, line_width, pad, wrap
 from tradetui.tui.state import Frame
-from tradetui.tui.ticket import DEAD_MS, Field, Phase, Ticket, answers, asked, needs_retype, word
+from tradetui.tui.ticket import DEAD_MS, Field, Phase, Ticket, answers, asked, missing, needs_retype, word
 
 
 def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[Line]:
@@ -23,6 +24,9 @@ def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[L
     # A place of its own for each side: BUY starts at the left edge, SELL ends at the right one.
     left: Line = ((name, f"{side}+reverse+bold"),) if ticket.side is Side.BUY else (("Ticket", "title"),)
     right: Line = ((" Ticket ", "title"),) if ticket.side is Side.BUY else ((name, f"{side}+reverse+bold"),)
+    if not fits_ticket(Rect(0, 0, width, height)):
+        text: Line = ((" enlarge the terminal to review an order; Esc drops it", "warn+bold"),)
+        return enclose(frame, ("", left, right), [text], (width, height), edge_style=side)
     answer = answers(ticket, frame.ui.preview)
     inner = width - 2
     lines = _terms(frame, ticket, inner)
@@ -41,28 +45,31 @@ def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[L
 
 
 def _terms(frame: Frame, ticket: Ticket, width: int) -> list[Line]:
+    """Terms of the instrument and its quote: on one line where there is room for both."""
     instrument = ticket.instrument
     row = next((row for row in frame.live.watch if row.key == instrument.key), None)
     spans: list[Span] = [(f" {instrument.segment}", "dim")]
     if instrument.lot > 1:
         spans.append((f"  lot {fmt.units(instrument.lot)}", "dim"))
-    spans.append(
-        (f"  tick {fmt.money(instrument.tick, places=2 if instrument.tick % 100 == 0 else 4)}", "dim")
+    tick: Span = (
+        f"  tick {fmt.money(instrument.tick, places=2 if instrument.tick % 100 == 0 else 4)}",
+        "dim",
     )
-    if row is not None:
-        spans += _quote(row)
-    if line_width(tuple(spans)) < width - 14:
-        spans.append((f"  free {fmt.money(frame.live.available, places=0)}", "dim"))
-    return [tuple(spans)]
+    free: Span = (f"  free {fmt.money(frame.live.available, places=0)}", "dim")
+    quote = _quote(row) if row is not None else []
+    for extra in ([*quote, tick, free], [*quote, tick], quote):
+        if quote and line_width((*spans, *extra)) <= width and width >= 70:
+            return [(*spans, *extra)]
+    return [(*spans, tick, free), *([tuple(quote)] if quote else [])]
 
 
 def _quote(row: WatchRow) -> list[Span]:
     return [
-        ("  bid ", "dim"),
+        (" bid ", "dim"),
         (fmt.price(row.bid, row.decimals), "buy"),
-        ("  ask ", "dim"),
+        (" ask ", "dim"),
         (fmt.price(row.ask, row.decimals), "sell"),
-        ("  ltp ", "dim"),
+        (" ltp ", "dim"),
         (("~" if row.stale else "") + fmt.price(row.ltp, row.decimals), "warn" if row.stale else "text+bold"),
         (f" {fmt.percent(row.change_pct)}%", tone(row.change_pct)),
     ]
@@ -84,25 +91,20 @@ def _cell(ticket: Ticket, field: Field, text: str, width: int) -> list[Span]:
 
 def _fields(ticket: Ticket, width: int) -> list[Line]:
     """Three rows of two fields; fields that this type does not have are left out."""
-    del width
-    unit = "lots" if ticket.lots else "units"
-    note = f"= {fmt.units(ticket.units)} units" if ticket.lots else unit
+    left = min(38, width - 22)
+    note = f" lots = {fmt.units(ticket.units)}" if ticket.lots else ""
+    unit = " units" if not ticket.lots or left > 34 else ""
     has = ticket.fields
-    qty = [
-        *_cell(ticket, Field.QTY, ticket.qty, 9),
-        (f" {unit} {note}" if ticket.lots else f" {note}", "dim"),
-    ]
-    first = [*pad(qty, 38), *_cell(ticket, Field.TYPE, word(ticket.order_type), 8)]
-    price = (
-        _cell(ticket, Field.PRICE, ticket.price, 11)
-        if Field.PRICE in has
-        else [(" price at market, protected", "dim")]
-    )
-    second = [*pad(price, 38)]
+    first = [*_cell(ticket, Field.QTY, ticket.qty, 7), (note + unit, "dim")]
+    first = [*pad(first, left), *_cell(ticket, Field.TYPE, word(ticket.order_type), 8)]
+    second: list[Span] = [(" price: market, protected", "dim")]
+    if Field.PRICE in has:
+        second = _cell(ticket, Field.PRICE, ticket.price, 11)
+    second = list(pad(second, left))
     if Field.TRIGGER in has:
         second += _cell(ticket, Field.TRIGGER, ticket.trigger, 11)
     third = [
-        *pad(_cell(ticket, Field.PRODUCT, word(ticket.product), 8), 38),
+        *pad(_cell(ticket, Field.PRODUCT, word(ticket.product), 8), left),
         *_cell(ticket, Field.VALIDITY, word(ticket.validity), 4),
     ]
     return [tuple(first), tuple(second), tuple(third)]
@@ -133,8 +135,7 @@ def _review(ticket: Ticket, width: int) -> list[Line]:
 
 def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket) -> list[Line]:
     if answer is None:
-        waiting = asked(ticket) is not None
-        return [((" waiting for the checks ..." if waiting else " type quantity and price", "dim"),)]
+        return [((f" {missing(ticket) or 'waiting for the checks ...'}", "dim"),)]
     money: list[Span] = [
         (" value ", "dim"),
         (fmt.money(answer.value), "text"),

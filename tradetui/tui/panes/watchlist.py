@@ -90,7 +90,7 @@ def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int) 
         (right(volume, 7), "dim"),
     ]
     if trend:
-        spans.append((" " + sparkline(row.trend, trend, ascii_only=frame.ascii), "title"))
+        spans.append((" " + sparkline(row.trend, trend, ascii_only=frame.ascii), "dim"))
     return spans
 
 

@@ -116,9 +116,12 @@ def draw(bars: Bars, look: Look) -> list[Line]:
         """Half-cell row of a price, 0 at the bottom."""
         return round((price - low) * scale)
 
-    _marks(grid, bars, level, ascii_only=look.ascii)
+    rules = _marks(grid, bars, level, ascii_only=look.ascii)
     _overlays(grid, bars, look, level)
     _candles(grid, bars, look, level)
+    for y, label, style in rules:
+        for x, char in enumerate(label[: wide // 3]):
+            grid[y][x] = (char, f"{style}+bold")
     axis = _axis(bars, look, plot, low, high)
     lines: list[Line] = [(*_merge(cells), *axis[y]) for y, cells in enumerate(grid)]
     lines += _volume(bars, look, wide)
@@ -180,15 +183,19 @@ def _overlays(grid: list[list[Span]], bars: Bars, look: Look, level: _Level) -> 
                 grid[y][x] = (glyph, style)
 
 
-def _marks(grid: list[list[Span]], bars: Bars, level: _Level, *, ascii_only: bool) -> None:
+def _marks(
+    grid: list[list[Span]], bars: Bars, level: _Level, *, ascii_only: bool
+) -> list[tuple[int, str, str]]:
+    """Draw the lines below everything else; their labels, returned with row and style, go on top."""
     plot, wide = len(grid), len(grid[0])
+    rules: list[tuple[int, str, str]] = []
     dash = "-" if ascii_only else "┄"
     for label, price, style in bars.marks:
         y = plot - 1 - level(price) // 2
         if 0 <= y < plot:
             grid[y] = [(dash, style)] * wide
-            for x, char in enumerate(label[: wide // 3]):
-                grid[y][x] = (char, f"{style}+bold")
+            rules.append((y, label, style))
+    return rules
 
 
 def _axis(bars: Bars, look: Look, plot: int, low: float, high: float) -> list[Line]:
