@@ -1,0 +1,1 @@
+"""What outlives a run: two DuckDB files beside the journal, and the lock of the data directory."""

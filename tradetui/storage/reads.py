@@ -1,0 +1,258 @@
+"""Questions to the stored past. Frames come back as Polars; short answers as domain values.
+
+Each call runs on a cursor of its own and may be made from any thread but the runtime's loop: a query may wait for
+a checkpoint. What was put in less than a flush interval ago may be missing; `Store.flush` waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from tradetui.domain.market_data import INTERVALS, BarSource, Candle
+from tradetui.domain.money import Price
+from tradetui.domain.order import (
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Product,
+    Side,
+    Validity,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+    from duckdb import DuckDBPyConnection
+
+# The broker's bar is the arbiter of a finished minute and of the day (`design.md` 3); ours stands where it has none.
+_BARS: Final = """
+    WITH id AS (
+        SELECT instrument_id FROM instruments
+        WHERE key = $key AND ($expiry::DATE IS NULL OR expiry = $expiry::DATE)
+        ORDER BY last_seen DESC, instrument_id DESC LIMIT 1
+    )
+    SELECT start, session, open, high, low, close, volume, oi, source, gap FROM bars
+    WHERE instrument_id = (FROM id) AND "interval" = $interval
+      AND start >= make_timestamptz($first) AND start < make_timestamptz($last)
+      {only}
+    QUALIFY row_number() OVER (PARTITION BY start ORDER BY (source = 'broker') DESC) = 1
+    ORDER BY start {order}
+"""
+_FAR_US: Final = 4_102_444_800_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LastTick:
+    """The newest stored tick of an instrument; ``None`` where the frame did not say.
+
+    Attributes:
+        ts: Last trade time.
+        engine_ts: Engine time of the frame.
+        ltp: Rupees.
+        vtt: Volume of the day, units.
+        oi: Open interest, units.
+    """
+
+    ts: datetime | None
+    engine_ts: datetime
+    ltp: float | None
+    vtt: int | None
+    oi: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotals:
+    """What the stored ticks of one instrument and session amount to.
+
+    Attributes:
+        ticks: Rows stored.
+        volume: Highest count of the day's volume, units.
+        high, low: Of the last traded prices, rupees; 0 without any.
+        first, last: Engine time of the first and last row.
+    """
+
+    ticks: int
+    volume: int
+    high: float
+    low: float
+    first: datetime | None
+    last: datetime | None
+
+
+def bars(
+    cursor: DuckDBPyConnection,
+    key: str,
+    interval: str,
+    first_ms: int = 0,
+    last_ms: int = _FAR_US // 1000,
+    expiry: date | None = None,
+    own: bool | None = None,
+) -> pl.DataFrame:
+    """Bars of one instrument from ``first_ms`` up to but without ``last_ms``, oldest first, one for each start.
+
+    Args:
+        cursor: Of the market database.
+        key: Instrument key; of several contracts that bore it, the one seen last.
+        interval: Name such as ``1m``.
+        first_ms: Epoch ms UTC.
+        last_ms: Epoch ms UTC.
+        expiry: Which contract of a reused key.
+        own: ``True`` only bars built here, ``False`` only the broker's, ``None`` the broker's where it has one.
+    """
+    frame: pl.DataFrame = cursor.sql(
+        _bars_sql(own, "ASC"), params=_params(key, interval, first_ms, last_ms, expiry)
+    ).pl()
+    return frame
+
+
+def recent_bars(
+    cursor: DuckDBPyConnection, key: str, interval: str, count: int, before_ms: int, slot: int = 0
+) -> list[Candle]:
+    """The last ``count`` bars that begin before ``before_ms``, oldest first: warm-up of charts and indicators.
+
+    Args:
+        cursor: Of the market database.
+        key: Instrument key.
+        interval: Name such as ``1m``.
+        count: How many at most.
+        before_ms: Epoch ms UTC.
+        slot: Slot of this run that the candles shall bear.
+    """
+    sql = f"{_bars_sql(None, 'DESC')} LIMIT {int(count)}"
+    frame = cursor.sql(sql, params=_params(key, interval, 0, before_ms, None)).pl()
+    seconds = INTERVALS[interval]
+    starts = frame["start"].dt.epoch("ms").to_list()
+    columns = [
+        frame[name].to_list() for name in ("open", "high", "low", "close", "volume", "oi", "source", "gap")
+    ]
+    rows = [
+        Candle(slot, seconds, ms, o, h, low, c, volume, oi, BarSource(source), gap)
+        for ms, o, h, low, c, volume, oi, source, gap in zip(starts, *columns, strict=True)
+    ]
+    return rows[::-1]
+
+
+def _bars_sql(own: bool | None, order: str) -> str:
+    only = "" if own is None else f"AND source {'<>' if own else '='} 'broker'"
+    return _BARS.format(only=only, order=order)
+
+
+def _params(key: str, interval: str, first_ms: int, last_ms: int, expiry: date | None) -> dict[str, Any]:
+    return {
+        "key": key,
+        "interval": interval,
+        "first": max(first_ms, 0) * 1000,
+        "last": min(last_ms * 1000, _FAR_US),
+        "expiry": expiry,
+    }
+
+
+def last_tick(cursor: DuckDBPyConnection, key: str) -> LastTick | None:
+    """The newest stored tick of an instrument that told a price."""
+    row = cursor.execute(
+        "SELECT epoch_us(ts), epoch_us(engine_ts), ltp, vtt, oi FROM ticks "
+        "WHERE instrument_id = (SELECT instrument_id FROM instruments WHERE key = ? "
+        "ORDER BY last_seen DESC, instrument_id DESC LIMIT 1) AND ltp IS NOT NULL "
+        "ORDER BY engine_ts DESC, rowid DESC LIMIT 1",
+        [key],
+    ).fetchone()
+    return None if row is None else LastTick(_utc(row[0]), _must(row[1]), row[2], row[3], row[4])
+
+
+def day_totals(cursor: DuckDBPyConnection, key: str, session: date) -> DayTotals:
+    """What the ticks of one instrument on one IST date amount to."""
+    from tradetui.domain.calendar import ns
+
+    first = ns(session, "00:00") // 1000
+    row = cursor.execute(
+        "SELECT count(*), coalesce(max(vtt), 0), coalesce(max(ltp), 0), coalesce(min(ltp), 0), "
+        "epoch_us(min(engine_ts)), epoch_us(max(engine_ts)) FROM ticks "
+        "WHERE instrument_id IN (SELECT instrument_id FROM instruments WHERE key = ?) "
+        "AND engine_ts >= make_timestamptz(?) AND engine_ts < make_timestamptz(?)",
+        [key, first, first + 86_400_000_000],
+    ).fetchone()
+    assert row is not None
+    return DayTotals(row[0], row[1], row[2], row[3], _utc(row[4]), _utc(row[5]))
+
+
+def fills(cursor: DuckDBPyConnection, day: date | None = None) -> list[Fill]:
+    """Fills in the order they were booked; of one journal day, or all."""
+    rows = cursor.execute(
+        "SELECT trade_id, broker_id, tag, instrument_key, side, qty, price, product, t_ns FROM fills "
+        "WHERE ?::DATE IS NULL OR journal_day = ?::DATE ORDER BY journal_day, journal_number",
+        [day, day],
+    ).fetchall()
+    return [
+        Fill(row[0], row[1], row[2], row[3], Side(row[4]), row[5], Price(row[6]), Product(row[7]), row[8])
+        for row in rows
+    ]
+
+
+_ORDER: Final = """
+    SELECT tag, status, created_ns, updated_ns, broker_id, exchange_id, filled_qty, average_price, raw_status,
+           message, "foreign", cancel_pending, modify_pending,
+           instrument_key, side, qty, product, order_type, price, trigger_price, validity, disclosed_qty,
+           protection_pct, source, reason, stop, target, client_id
+    FROM orders
+"""
+
+
+def orders(cursor: DuckDBPyConnection, day: date | None = None) -> list[Order]:
+    """Orders by time of creation; those created on one IST date, or all."""
+    from tradetui.domain.calendar import ns
+
+    first, last = (ns(day, "00:00"), ns(day, "24:00")) if day else (-(1 << 62), 1 << 62)
+    rows = cursor.execute(
+        f"{_ORDER} WHERE created_ns >= ? AND created_ns < ? ORDER BY created_ns, tag",
+        [first, last],
+    ).fetchall()
+    return [_order(row) for row in rows]
+
+
+def _order(row: tuple[Any, ...]) -> Order:
+    request = OrderRequest(
+        instrument_key=row[13],
+        side=Side(row[14]),
+        qty=row[15],
+        product=Product(row[16]),
+        order_type=OrderType(row[17]),
+        price=Price(row[18]),
+        trigger_price=Price(row[19]),
+        validity=Validity(row[20]),
+        disclosed_qty=row[21],
+        protection_pct=row[22],
+        source=row[23],
+        reason=row[24],
+        stop=Price(row[25]),
+        target=Price(row[26]),
+        client_id=row[27],
+    )
+    return Order(
+        tag=row[0],
+        request=request,
+        status=OrderStatus(row[1]),
+        created_ns=row[2],
+        updated_ns=row[3],
+        broker_id=row[4],
+        exchange_id=row[5],
+        filled_qty=row[6],
+        average_price=Price(row[7]),
+        raw_status=row[8],
+        message=row[9],
+        foreign=row[10],
+        cancel_pending=row[11],
+        modify_pending=row[12],
+    )
+
+
+def _utc(us: int | None) -> datetime | None:
+    return None if us is None else _must(us)
+
+
+def _must(us: int) -> datetime:
+    from datetime import UTC, timedelta
+
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)

@@ -1,0 +1,228 @@
+"""The store of one account: what the runtime writes at full speed, and what charts and restarts read back.
+
+Two files in one folder, each with a thread of its own: ``ledger.duckdb`` (a projection of the journal) and
+``market.duckdb`` (ticks, bars, instruments). The methods that the loop calls return in microseconds; everything
+else waits and belongs on another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle, TickBatch
+from tradetui.domain.order import Fill, Order
+from tradetui.domain.records import Record
+from tradetui.storage import reads
+from tradetui.storage.columns import CHUNK_ROWS
+from tradetui.storage.database import Settings
+from tradetui.storage.ledger import JournalReader, Numbered
+from tradetui.storage.market import DayStats, Merged
+from tradetui.storage.threads import LedgerThread, MarketThread
+from tradetui.storage.writer import Figures
+
+if TYPE_CHECKING:
+    import polars as pl
+
+log = logging.getLogger(__name__)
+
+LEDGER_FILE = "ledger.duckdb"
+MARKET_FILE = "market.duckdb"
+_READ_TIMEOUT_S = 30.0
+
+
+class Store:
+    """Opened by `Store.open` or `Store.in_memory`; has to be closed.
+
+    Attributes:
+        notices: What the user should know about the opening (damage, a changed layout), one line each.
+    """
+
+    def __init__(self, ledger: LedgerThread, market: MarketThread) -> None:
+        self._ledger = ledger
+        self._market = market
+        self.notices: list[str] = []
+        ledger.start()
+        market.start()
+        try:
+            for writer in (ledger, market):
+                self.notices += writer.opened.result().notices
+        except BaseException:
+            self.close()
+            raise
+        for words in self.notices:
+            log.warning("%s", words)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        instruments: Sequence[Instrument],
+        *,
+        journal: JournalReader | None = None,
+        multiplier: Callable[[str], int] = lambda _: 1,
+        depth: bool = True,
+        memory_mb: int = 128,
+        interval_s: float = 0.5,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> Store:
+        """Open the files in a folder, making what is missing; returns when both can be used.
+
+        Args:
+            folder: Directory of the account.
+            instruments: Instruments by slot, the live list of this run.
+            journal: Reads the journal from a day on; the ledger catches up from it now.
+            multiplier: Instrument key to money per point and unit.
+            depth: Keep depth levels 2 to 5 of every tick.
+            memory_mb: Memory limit of the market database, MB.
+            interval_s: Longest wait of a row before it is written, seconds.
+            chunk_rows: Ticks in one of the buffers.
+
+        Raises:
+            StorageError: A file is in use by another program, is from a newer version, or the disk refuses.
+            JournalDamaged: The journal cannot be read; the ledger has everything before the damage.
+        """
+        return cls(
+            LedgerThread(folder / LEDGER_FILE, Settings(memory_mb=64, checkpoint_mb=16), multiplier, journal),
+            MarketThread(
+                folder / MARKET_FILE,
+                Settings(memory_mb=memory_mb),
+                instruments,
+                depth,
+                interval_s,
+                chunk_rows,
+            ),
+        )
+
+    @classmethod
+    def in_memory(
+        cls,
+        instruments: Sequence[Instrument],
+        *,
+        multiplier: Callable[[str], int] = lambda _: 1,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> Store:
+        """A store that is gone with the process: for back-tests and tests."""
+        return cls(
+            LedgerThread(None, Settings(memory_mb=64), multiplier, None),
+            MarketThread(None, Settings(), instruments, chunk_rows=chunk_rows),
+        )
+
+    # --- the loop's side: returns at once -------------------------------------------------------------
+
+    def ticks(self, t_ns: int, batch: TickBatch) -> None:
+        """Keep the ticks of one frame."""
+        self._market.put_ticks(t_ns, batch)
+
+    def bars(self, candles: Sequence[Candle]) -> None:
+        """Keep finished or revised bars; each replaces what is stored of its kind and start."""
+        self._market.put_bars(candles)
+
+    def records(self, records: Sequence[Record]) -> None:
+        """Project records into the ledger. Every record of the journal, once, in the journal's order."""
+        self._ledger.put(records)
+
+    def queued(self) -> int:
+        """Rows that wait for the writers."""
+        return self._ledger.queued() + self._market.queued()
+
+    def dropped(self) -> int:
+        """Rows that were given up; 0 on a good day."""
+        return self.figures()["ledger"].dropped + self.figures()["market"].dropped
+
+    def figures(self) -> dict[str, Figures]:
+        """What the two writers have done, and why they cannot write, if so."""
+        return {"ledger": self._ledger.figures, "market": self._market.figures}
+
+    def close(self) -> None:
+        """Write what waits, then close both files."""
+        self._ledger.stop()
+        self._market.stop()
+
+    # --- waits for the writer -------------------------------------------------------------------------
+
+    def flush(self, timeout_s: float = _READ_TIMEOUT_S) -> None:
+        """Return when everything put in so far can be read.
+
+        Raises:
+            StorageError: It cannot be written now.
+            TimeoutError: It took too long.
+        """
+        for writer in (self._ledger, self._market):
+            writer.submit(lambda: None).result(timeout_s)
+
+    def merge_bars(self, instrument: Instrument, interval_s: int, candles: Iterable[Candle]) -> Merged:
+        """Put in the broker's own bars of one instrument, each once, however often they are handed in.
+
+        Raises:
+            StorageError: They cannot be written now.
+        """
+        job = self._market.submit(lambda: self._market.market.merge_bars(instrument, interval_s, candles))
+        return job.result()
+
+    def day_stats(self, stats: Sequence[DayStats]) -> int:
+        """Keep what sessions ended with, official closes among it."""
+        return self._market.submit(lambda: self._market.market.write_day_stats(stats)).result()
+
+    def rebuild(self, records: Iterable[Numbered]) -> int:
+        """Make the ledger anew from the whole journal; returns the number of records."""
+        return self._ledger.submit(lambda: self._ledger.ledger.rebuild(records)).result()
+
+    # --- reads ----------------------------------------------------------------------------------------
+
+    def read_bars(
+        self,
+        key: str,
+        interval: str,
+        first_ms: int = 0,
+        last_ms: int = 1 << 42,
+        *,
+        expiry: date | None = None,
+        own: bool | None = None,
+    ) -> pl.DataFrame:
+        """Bars of one instrument; see `reads.bars`."""
+        with self._market.cursor() as cursor:
+            return reads.bars(cursor, key, interval, first_ms, last_ms, expiry, own)
+
+    def recent_bars(
+        self, key: str, interval: str, count: int, before_ms: int = 1 << 42, slot: int = 0
+    ) -> list[Candle]:
+        """The last bars before a moment, oldest first; see `reads.recent_bars`."""
+        with self._market.cursor() as cursor:
+            return reads.recent_bars(cursor, key, interval, count, before_ms, slot)
+
+    def last_tick(self, key: str) -> reads.LastTick | None:
+        """The newest stored tick of an instrument."""
+        with self._market.cursor() as cursor:
+            return reads.last_tick(cursor, key)
+
+    def day_totals(self, key: str, session: date) -> reads.DayTotals:
+        """What the stored ticks of one IST date amount to."""
+        with self._market.cursor() as cursor:
+            return reads.day_totals(cursor, key, session)
+
+    def fills(self, day: date | None = None) -> list[Fill]:
+        """Fills of a journal day, or all, in the order they were booked."""
+        with self._ledger.cursor() as cursor:
+            return reads.fills(cursor, day)
+
+    def orders(self, day: date | None = None) -> list[Order]:
+        """Orders created on an IST date, or all, oldest first."""
+        with self._ledger.cursor() as cursor:
+            return reads.orders(cursor, day)
+
+    def ledger_frame(self, sql: str, params: Sequence[Any] = ()) -> pl.DataFrame:
+        """Answer of the ledger to a query of the program's own; never text from the user."""
+        with self._ledger.cursor() as cursor:
+            frame: pl.DataFrame = cursor.sql(sql, params=list(params)).pl()
+            return frame
+
+    def market_frame(self, sql: str, params: Sequence[Any] = ()) -> pl.DataFrame:
+        """Answer of the market database to a query of the program's own; never text from the user."""
+        with self._market.cursor() as cursor:
+            frame: pl.DataFrame = cursor.sql(sql, params=list(params)).pl()
+            return frame

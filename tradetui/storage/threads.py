@@ -1,0 +1,273 @@
+"""The two threads that write: the ledger's, fed with journal records, and the market's, fed with ticks and bars."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tradetui.domain.errors import StorageError
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle, TickBatch
+from tradetui.domain.records import Record
+from tradetui.storage.columns import CHUNK_ROWS, TickChunk
+from tradetui.storage.database import Opened, Settings, open_database, set_aside
+from tradetui.storage.ledger import JournalReader, Ledger, Numbered, Numbering
+from tradetui.storage.market import MarketWriter
+from tradetui.storage.schema import LEDGER, MARKET
+from tradetui.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+log = logging.getLogger(__name__)
+
+FLUSH_ROWS: Final = 10_000
+"""Ticks that are written at once without waiting for the interval."""
+MAX_CHUNKS: Final = 8
+"""Chunks of ticks in all: 131,072 rows, 46 MB."""
+MAX_BARS: Final = 200_000
+MAX_RECORDS: Final = 100_000
+
+
+class LedgerThread(Writer):
+    """Projects journal records.
+
+    Args:
+        path: The file; ``None`` for memory.
+        settings: Memory, threads.
+        multiplier: Instrument key to money per point and unit.
+        reader: Reads the journal, to catch up from; ``None`` where there is none.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        settings: Settings,
+        multiplier: Callable[[str], int],
+        reader: JournalReader | None,
+        interval_s: float = 0.5,
+    ) -> None:
+        super().__init__("ledger writer", path, LEDGER, settings, interval_s)
+        self._multiplier = multiplier
+        self._reader = reader
+        self._queue: deque[Numbered] = deque()
+        self._numbering = Numbering()
+        self._behind = False
+        self.caught_up = 0
+        """Records taken from the journal, not from the run."""
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Queue records of this run, in the order of the journal."""
+        with self._lock:
+            for record in records:
+                numbered = self._numbering.next(record)
+                # After a gap nothing is queued: the ledger must stay a beginning of the journal.
+                if self._behind or len(self._queue) >= MAX_RECORDS:
+                    self._behind = True
+                    self.figures.dropped += 1
+                else:
+                    self._queue.append(numbered)
+        if not self._failures:
+            self._wake.set()
+
+    def queued(self) -> int:
+        """Records that wait."""
+        return len(self._queue)
+
+    def _begin(self, opened: Opened) -> None:
+        first = not self.opened.done()
+        self.ledger = Ledger(opened.connection, self._multiplier)
+        if self._reader is not None:
+            if not self.ledger.agrees(self._reader):
+                self._start_over(opened)
+            self.caught_up += self.ledger.catch_up(self._reader)
+        elif opened.created and not first:
+            self._behind = True
+        if first:
+            self._numbering = Numbering(*self.ledger.last)
+
+    def _start_over(self, opened: Opened) -> Opened:
+        """The journal says something else: it is right, and the ledger is made anew from it."""
+        assert self.path is not None, "a ledger in memory begins empty"
+        opened.connection.close()
+        kept = set_aside(self.path, "superseded")
+        self._open = fresh = open_database(self.path, self._schema, self._settings)
+        fresh.notices[:0] = opened.notices
+        fresh.notices.append(
+            f"the ledger did not agree with the journal and was rebuilt from it; the old one is {kept.name}"
+        )
+        self.ledger = Ledger(fresh.connection, self._multiplier)
+        return fresh
+
+    def _drain(self) -> None:
+        while self._queue:
+            batch = [self._queue[i] for i in range(min(len(self._queue), 5000))]
+            with self._timed(len(batch)):
+                self.ledger.project(batch)
+            for _ in batch:
+                self._queue.popleft()
+        if self._behind and self._reader is not None:
+            self._fill_gap(self._reader)
+
+    def _fill_gap(self, reader: JournalReader) -> None:
+        try:
+            self.caught_up += self.ledger.catch_up(reader)
+        except StorageError as error:  # its last record is being written right now; the next round sees it
+            log.info("the journal cannot be read to its end yet: %s", error)
+            return
+        with self._lock:
+            if self.ledger.last >= (self._numbering.day, self._numbering.number):
+                self._behind = False
+
+    def _discard_head(self) -> int:
+        with self._lock:
+            count = len(self._queue)
+            self._queue.clear()
+            self._behind = True
+        return count
+
+
+class MarketThread(Writer):
+    """Writes ticks and bars.
+
+    Args:
+        path: The file; ``None`` for memory.
+        settings: Memory, threads.
+        instruments: Instruments by slot; may grow.
+        depth: Keep depth levels 2 to 5.
+        interval_s: Longest wait of a row.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        settings: Settings,
+        instruments: Sequence[Instrument],
+        depth: bool = True,
+        interval_s: float = 0.5,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> None:
+        super().__init__("market writer", path, MARKET, settings, interval_s)
+        self._instruments = instruments
+        self._depth = depth
+        self._flush_rows = min(FLUSH_ROWS, chunk_rows)
+        self._chunk_rows = chunk_rows
+        self._made = 2
+        self._current: TickChunk | None = TickChunk(chunk_rows)
+        self._spare: list[TickChunk] = [TickChunk(chunk_rows)]
+        self._full: deque[TickChunk] = deque()
+        self._bars: deque[Candle] = deque()
+
+    def put_ticks(self, t_ns: int, batch: TickBatch) -> None:
+        """Copy the ticks of a frame."""
+        size = len(batch.slot)
+        with self._lock:
+            first = 0
+            while first < size:
+                chunk = self._current
+                if chunk is None or chunk.rows == chunk.capacity:
+                    chunk = self._next_chunk()
+                    if chunk is None:
+                        self.figures.dropped += size - first
+                        return
+                first = chunk.append(t_ns, batch, first)
+            current = self._current
+            wake = current is not None and current.rows >= self._flush_rows
+        if wake and not self._failures:
+            self._wake.set()
+
+    def _next_chunk(self) -> TickChunk | None:
+        if self._current is not None:
+            self._full.append(self._current)
+        self._current = self._spare.pop() if self._spare else None
+        self._wake.set()
+        return self._current
+
+    def put_bars(self, candles: Sequence[Candle]) -> None:
+        """Queue bars."""
+        room = MAX_BARS - len(self._bars)
+        self._bars.extend(candles[:room] if room < len(candles) else candles)
+        if room < len(candles):
+            self.figures.dropped += len(candles) - max(room, 0)
+
+    def queued(self) -> int:
+        """Ticks and bars that wait."""
+        current = self._current
+        ticks = sum(chunk.rows for chunk in list(self._full)) + (current.rows if current else 0)
+        return ticks + len(self._bars)
+
+    def _begin(self, opened: Opened) -> None:
+        self.market = MarketWriter(opened.connection, self._instruments, self._depth)
+        self.market.warm()
+
+    def _drain(self) -> None:
+        while self._full:
+            self._write_chunk()
+        with self._lock:
+            chunk = self._current
+            if chunk is not None and chunk.rows:
+                self._full.append(chunk)
+                self._current = self._spare.pop() if self._spare else None
+        if self._full:
+            self._tend()
+            self._write_chunk()
+        if count := len(self._bars):
+            batch = [self._bars[i] for i in range(count)]
+            with self._timed(count):
+                self._transaction(lambda: self.market.write_bars(batch))
+            for _ in range(count):
+                self._bars.popleft()
+
+    def _write_chunk(self) -> None:
+        chunk = self._full[0]
+        with self._timed(chunk.rows):
+            self._transaction(lambda: self.market.write_ticks(chunk))
+        with self._lock:
+            self._full.popleft()
+            chunk.rows = 0
+            self._spare.append(chunk)
+
+    def _tend(self) -> None:
+        """Keep a spare chunk ready, made here: filling fresh memory would stall the loop."""
+        if not self._spare and self._made < MAX_CHUNKS:
+            fresh = TickChunk(self._chunk_rows)
+            self._made += 1
+            with self._lock:
+                self._spare.append(fresh)
+        with self._lock:
+            if self._current is None and self._spare:
+                self._current = self._spare.pop()
+
+    def _transaction(self, work: Callable[[], Any]) -> None:
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            work()
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(Exception):
+                connection.execute("ROLLBACK")
+            with contextlib.suppress(Exception):
+                self.market.forget()
+            raise
+
+    @property
+    def _connection(self) -> DuckDBPyConnection:
+        if self._open is None:
+            raise StorageError("the store is closed")
+        return self._open.connection
+
+    def _discard_head(self) -> int:
+        with self._lock:
+            if self._full:
+                chunk = self._full.popleft()
+                count, chunk.rows = chunk.rows, 0
+                self._spare.append(chunk)
+                return count
+            count = len(self._bars)
+            self._bars.clear()
+            return count
