@@ -19,7 +19,7 @@ from tradetui.simulator.faults import COMMON, FAULTS
 from tradetui.simulator.rest.envelope import ApiError, dumps, json_body
 from tradetui.simulator.state import SimState
 
-_WALL = re.compile(r"^(\d{2}):(\d{2})(?::(\d{2}))?$")
+_WALL = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$")
 _SPAN = re.compile(r"^([+-]?\d+(?:\.\d+)?)\s*(s|m|h|d)?$")
 _UNIT_S = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _S_NS = 1_000_000_000

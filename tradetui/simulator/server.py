@@ -47,6 +47,9 @@ DISCOVERY_PATH = "/.well-known/tradetui-simulator"
 _LISTENERS = ("main", "order", "feed", "assets", "control")
 """In the order of their ports when the first port is given."""
 
+_MAX_LINE = 64 * 1024
+"""Longest request line: 500 instrument keys, percent-encoded, take 20 kB."""
+
 _SHUTDOWN_S = 0.2
 """How long open requests may take to end; streams and hung requests never do by themselves."""
 
@@ -188,7 +191,9 @@ class SimulatorServer:
         apps["assets"] = AssetFiles(built.world.master_rows).application()
         apps["control"] = control.application()
         for name, app in apps.items():
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+            runner = web.AppRunner(
+                app, access_log=None, shutdown_timeout=_SHUTDOWN_S, max_line_size=_MAX_LINE
+            )
             self._runners.append(runner)
             await runner.setup()
             await web.SockSite(runner, sockets[name]).start()
