@@ -104,6 +104,13 @@ def test_stops_cascade_in_order_of_arrival() -> None:
     ]
 
 
+def test_stops_at_one_trigger_fire_first_come_first_served() -> None:
+    desk = Desk()
+    desk.market([(98.9, 8)], [(101, 100)], last=100)
+    early, late = (desk.place(order(Side.SELL, 5, 98.5, kind=OrderType.SL, trigger=99)) for _ in range(2))
+    assert trades_of(desk.print(99, 1)) == [(early.order_id, 5), (late.order_id, 3)]
+
+
 def test_triggered_stop_modifies_as_a_limit(desk: Desk) -> None:
     state = desk.place(order(Side.SELL, 10, 98.9, kind=OrderType.SL, trigger=99))
     desk.market([(98, 100)], [(99.2, 100)])
