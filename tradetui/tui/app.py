@@ -198,6 +198,7 @@ class TradeApp(App[int]):
             message.handle.stop()
             return
         self.controller.ui.status = "running"
+        self._ask()
         if self.settings.tune_gc:
             gc.collect()
             gc.freeze()
