@@ -105,6 +105,21 @@ class Exchange:
             raise DomainError(f"order {order.order_id} cannot be restored")
         self._matcher.restore(order)
 
+    def remember(self, histories: Iterable[Sequence[OrderState]], trades: Iterable[Trade]) -> None:
+        """Know the orders and trades of an earlier run again, for reading; `restore` seats what still works.
+
+        Args:
+            histories: Every step of each order, oldest first.
+            trades: Fills, whose positions `add_account` was given.
+        """
+        for steps in histories:
+            order_id = steps[-1].order_id
+            # Taken out and put back, so that the book keeps the order of arrival.
+            self._matcher.orders[order_id] = self._matcher.orders.pop(order_id, steps[-1])
+            self._matcher.history[order_id] = list(steps)
+        for trade in trades:
+            self._account(trade.account_id).trades.append(trade)
+
     # --- orders ---------------------------------------------------------------------------------------
 
     def place(
@@ -112,8 +127,7 @@ class Exchange:
     ) -> Reply:
         """Take a new order through request checks, risk control and the exchange's own checks to the book.
 
-        Args:
-            veto: A reason of the caller's own to reject the order, after it was taken (rehearsals).
+        A ``veto`` is the caller's own reason to reject the order after it was taken, for rehearsals.
         """
         account = self._account(account_id)
         instrument = self._instruments.get(request.instrument_key)

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import secrets
 import socket
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from aiohttp import web
 from tradetui.domain.calendar import Calendar
 from tradetui.domain.errors import TradeTuiError, UsageError
 from tradetui.domain.money import to_money
+from tradetui.simulator import keep
 from tradetui.simulator.board import Board
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.control import Control
@@ -36,7 +38,7 @@ from tradetui.simulator.rest.portfolio import PortfolioApi
 from tradetui.simulator.rest.quotes import QuotesApi
 from tradetui.simulator.rest.sessions import SessionsApi
 from tradetui.simulator.rest.user import UserApi
-from tradetui.simulator.start import build_world
+from tradetui.simulator.start import build_world, resume
 from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
 from tradetui.simulator.tokens import Tokens
 from tradetui.simulator.venue import Venue
@@ -49,6 +51,9 @@ _LISTENERS = ("main", "order", "feed", "assets", "control")
 
 _MAX_LINE = 64 * 1024
 """Longest request line: 500 instrument keys, percent-encoded, take 20 kB."""
+
+_KEEP_EVERY_S = 5.0
+"""How much of a day a killed process may lose."""
 
 _SHUTDOWN_S = 0.2
 """How long open requests may take to end; streams and hung requests never do by themselves."""
@@ -75,6 +80,7 @@ class SimulatorServer:
         self._feed: FeedHub | None = None
         self._stream: PortfolioStream | None = None
         self._driver: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> SimState:
@@ -118,9 +124,10 @@ class SimulatorServer:
 
     async def close(self) -> None:
         """Stop the market and close every connection and listener."""
-        if self._driver is not None:
-            self._driver.cancel()
-            await asyncio.gather(self._driver, return_exceptions=True)
+        for task in (self._driver, self._keeper):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for part in (self._feed, self._stream):
             if part is not None:
                 await part.close()
@@ -168,7 +175,8 @@ class SimulatorServer:
         urls = Urls(**{name: _url(name, port) for name, port in ports.items()})
         options, calendar = self.options, Calendar.default()
         built = build_world(options, calendar)
-        clock = SimClock(built.start_ns, speed=options.speed)
+        kept = resume(options, built)
+        clock = SimClock(kept.clock_ns if kept is not None else built.start_ns, speed=options.speed)
         if built.world.waits_for_subscriber:
             clock.pause()
         self._state = state = SimState(
@@ -182,7 +190,7 @@ class SimulatorServer:
         self.faults.on_sudden("revoke", lambda _args: state.tokens.revoke())
         board = Board(built.world)
         self._venue = venue = Venue(
-            built.world, board, clock, calendar, self.faults, to_money(options.opening_cash)
+            built.world, board, clock, calendar, self.faults, to_money(options.opening_cash), kept
         )
         self._feed = FeedHub(state, built.world, board, calendar)
         self._stream = PortfolioStream(state, venue)
@@ -200,6 +208,18 @@ class SimulatorServer:
         self._feed.start()
         self._stream.start()
         self._driver = asyncio.create_task(self._drive(venue, self._feed))
+        if options.state_file is not None:
+            self._keeper = asyncio.create_task(self._keep(options.state_file, built.origin))
+
+    async def _keep(self, path: Path, origin: str) -> None:
+        """Write the day down every few seconds, and once more at the end."""
+        assert self._venue is not None
+        try:
+            while True:
+                await asyncio.sleep(_KEEP_EVERY_S)
+                keep.save(path, keep.snapshot(origin, self.state.clock.now_ns(), self._venue.exchange))
+        finally:
+            keep.save(path, keep.snapshot(origin, self.state.clock.now_ns(), self._venue.exchange))
 
     def _register_app(self) -> App:
         """A demo key and secret, new for each run."""

@@ -35,6 +35,7 @@ from tradetui.pb.market_feed_v3_pb2 import LTPC, OHLC, Feed, MarketFullFeed
 from tradetui.simulator.board import Board
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.faults import Faults
+from tradetui.simulator.keep import Kept
 from tradetui.simulator.tokens import USER_ID
 from tradetui.simulator.worlds.base import World, WorldUpdate
 
@@ -70,10 +71,18 @@ class Venue:
         calendar: Its days and hours.
         faults: Asked whether the exchange refuses orders.
         opening: Cash of the simulated account.
+        kept: An earlier run's account, in place of a new one.
     """
 
     def __init__(
-        self, world: World, board: Board, clock: SimClock, calendar: Calendar, faults: Faults, opening: Money
+        self,
+        world: World,
+        board: Board,
+        clock: SimClock,
+        calendar: Calendar,
+        faults: Faults,
+        opening: Money,
+        kept: Kept | None = None,
     ) -> None:
         self.world = world
         self.board = board
@@ -85,8 +94,16 @@ class Venue:
         self._seen: dict[str, _Seen] = {}
         self._listeners: list[Listener] = []
         self.ended = asyncio.Event()
-        self.exchange = Exchange(world.instruments, self.phase_of)
-        self.exchange.add_account(USER_ID, opening, holdings=self._demo_holdings())
+        self.exchange = Exchange(
+            world.instruments, self.phase_of, first_serial=kept.next_serial if kept is not None else 1
+        )
+        if kept is None:
+            self.exchange.add_account(USER_ID, opening, holdings=self._demo_holdings())
+        else:
+            self.exchange.add_account(USER_ID, kept.opening, kept.positions, kept.holdings)
+            kept.seat(self.exchange)
+            for key in self.working_keys():
+                self._catch_up(key, clock.now_ns())
 
     # --- time ----------------------------------------------------------------------------------------
 
