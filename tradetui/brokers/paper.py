@@ -11,10 +11,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 
-from tradetui.brokers.paper_events import fill_of, first_serial, lost_with_restart, update_of
+from tradetui.brokers.paper_events import fill_of, first_serial, lost_with_restart, unlisted, update_of
 from tradetui.brokers.paper_market import LatestMarket
 from tradetui.domain.calendar.ist import ist_date
-from tradetui.domain.errors import CalendarUnknown, UnknownInstrument
+from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
     AccountSnapshot,
     BrokerPosition,
@@ -58,17 +58,16 @@ class PaperBroker:
         instruments: Instrument by slot; may be a list that grows while running.
         phase_of: Phase word of an instrument at an instant; a year without calendar data counts as closed.
         capital: Cash before ``positions`` were opened, 1/10,000 rupee.
-        positions: Positions carried over from earlier runs, with their cost and realised profit.
-        orders: Orders of earlier runs that still work.
-        fills: Today's trades of earlier runs: reported again, and their numbers are not given out twice.
+        positions: Positions before the first of ``fills``, with their cost and realised profit. One in an
+            instrument that is no longer listed stays as it is: held at its cost, closed to orders.
+        orders: Orders of earlier runs of the day that still work.
+        fills: Trades of earlier runs of the day: booked on top of ``positions``, reported again, and their
+            numbers are not given out twice.
         holdings: Shares in the demat account.
         latency_ms: From submit to effect.
         stale_after_s: Depth older than this is not traded against.
         start_ns: Engine time at construction, UTC ns; also keeps order numbers of one day's runs apart.
         rule_book: Switches of the exchange's rules.
-
-    Raises:
-        UnknownInstrument: A carried position or order is in an instrument that is not listed.
     """
 
     def __init__(
@@ -105,10 +104,7 @@ class PaperBroker:
             first_serial=first_serial(start_ns, carried, self._old_fills),
         )
         self._list_new()
-        held = list(positions)
-        for key in [p.instrument_key for p in held] + [o.request.instrument_key for o in carried]:
-            if key not in self._slots:
-                raise UnknownInstrument(f"a carried paper position or order is in {key}, which is not listed")
+        held = self._held(positions)
         self._exchange.add_account(ACCOUNT, capital, held, holdings)
         self._lost = [self._restore(order) for order in carried if order.status.working and order.broker_id]
 
@@ -202,19 +198,19 @@ class PaperBroker:
         key = command.request.instrument_key
         self._list_new()
         slot = self._slots.get(key)
-        if slot is not None:
-            if slot not in self._hot:
-                self._load(slot, key, t_ns)
-            if command.request.order_type is OrderType.MARKET:
-                why = self._no_quotes(slot, t_ns)
-                if why:
-                    self._emit(RequestRefused(t_ns, "place", command.tag, "PAPER", why))
-                    self._keep_hot(slot, key)
-                    return
-        reply = self._exchange.place(ACCOUNT, command.request, command.tag, t_ns)
-        self._answer("place", command, reply, t_ns)
-        if slot is not None:
-            self._keep_hot(slot, key)
+        if slot is None:
+            words = f"{key} is not listed here: it has expired, or is not among this run's instruments"
+            self._emit(RequestRefused(t_ns, "place", command.tag, "UDAPI100011", words))
+            return
+        if slot not in self._hot:
+            self._load(slot, key, t_ns)
+        why = self._no_quotes(slot, t_ns) if command.request.order_type is OrderType.MARKET else ""
+        if why:
+            self._emit(RequestRefused(t_ns, "place", command.tag, "PAPER", why))
+        else:
+            reply = self._exchange.place(ACCOUNT, command.request, command.tag, t_ns)
+            self._answer("place", command, reply, t_ns)
+        self._keep_hot(slot, key)
 
     def _answer(
         self, kind: str, command: PlaceOrder | ModifyOrder | CancelOrder, reply: Reply, t_ns: int
@@ -327,13 +323,29 @@ class PaperBroker:
             elif event.order.status.resting:
                 self._emit(update_of(event.order, event.t_ns, Evidence.STREAM))
 
+    def _held(self, positions: Iterable[Position]) -> list[Position]:
+        """Carried positions with the day's earlier trades on top."""
+        book = {(position.instrument_key, position.product): position for position in positions}
+        for key in sorted({key for key, _ in book} | {fill.instrument_key for fill in self._old_fills}):
+            if key not in self._slots:
+                self._exchange.list_instrument(unlisted(key))
+        for fill in self._old_fills:
+            at = (fill.instrument_key, fill.product)
+            known = book.get(at) or Position(*at, multiplier=self._multiplier(fill.instrument_key))
+            book[at] = known.apply(fill.side, fill.qty, fill.price)
+        return list(book.values())
+
+    def _multiplier(self, key: str) -> int:
+        slot = self._slots.get(key)
+        return 1 if slot is None else self._instruments[slot].multiplier
+
     def _restore(self, order: Order) -> Order | None:
         """Seat an order of an earlier run again; returns it when that is impossible."""
         request = order.request
         stop = request.order_type in (OrderType.SL, OrderType.SL_M)
         waits = stop and order.status is OrderStatus.TRIGGER_PENDING
-        slot = self._slots[request.instrument_key]
-        if not request.price and not waits:
+        slot = self._slots.get(request.instrument_key)
+        if slot is None or (not request.price and not waits):
             return order
         state = OrderState(
             order.broker_id,

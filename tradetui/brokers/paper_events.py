@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from tradetui.domain.calendar.ist import day_start_ns, ist_date
 from tradetui.domain.events import Evidence, OrderUpdate
+from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.order import Fill, Order, OrderStatus
 from tradetui.exchange.orders import OrderState, RawStatus, Trade
 
 _NS_PER_MS = 1_000_000
 _ID_PREFIX = len("yymmdd")
-_LOST_WITH_RESTART = "cancelled: the paper broker restarted and the price it rested at is not known"
+_LOST_WITH_RESTART = "cancelled: the paper broker restarted and could not seat this order again"
 
 STATUS_OF: dict[RawStatus, OrderStatus] = {
     RawStatus.RECEIVED: OrderStatus.PENDING,
@@ -80,6 +81,16 @@ def fill_of(trade: Trade) -> Fill:
         trade.product,
         trade.t_ns,
     )
+
+
+def unlisted(key: str) -> Instrument:
+    """A stand-in for an instrument that a carried position is in and that is not listed any more.
+
+    Options are by far the most common: they expire. What was paid for one stays spent.
+    """
+    segment = key.partition("|")[0]
+    kind = InstrumentKind.CALL if segment.endswith("_FO") else InstrumentKind.EQUITY
+    return Instrument(key, segment, segment.partition("_")[0], key, key, kind)
 
 
 def first_serial(start_ns: int, orders: Iterable[Order], fills: Iterable[Fill]) -> int:

@@ -13,7 +13,7 @@ from tests.unit.exchange.support import CALL, FUTURE, INDEX, OPEN_NS, SHARE, rs
 from tradetui.brokers.paper import ACCOUNT as PAPER
 from tradetui.brokers.paper import PaperBroker
 from tradetui.domain.calendar.ist import DAY_NS
-from tradetui.domain.errors import CalendarUnknown, UnknownInstrument
+from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
     AccountSnapshot,
     FillEvent,
@@ -327,7 +327,8 @@ async def test_a_restart_keeps_positions_orders_and_numbers() -> None:
     }
     assert snapshot.fills == (old,)
     assert snapshot.positions is not None
-    assert [(p.qty, p.average_price) for p in snapshot.positions] == [(130, rs(105))]
+    said_held = {p.instrument_key: (p.qty, p.average_price) for p in snapshot.positions}
+    assert said_held == {CALL.key: (130, rs(105)), KEY: (4, rs(99))}
     assert snapshot.available == to_money(50_000) - 130 * rs(105) - snapshot.used  # type: ignore[operator]
     harness.t_ns += 1_000_000
     await harness.normal_market(KEY)
@@ -350,11 +351,19 @@ async def test_carried_orders_of_yesterday_are_gone_at_start() -> None:
     assert harness.of(OrderUpdate)[-1].status is OrderStatus.CANCELLED
 
 
-def test_positions_in_unlisted_instruments_are_named() -> None:
-    with pytest.raises(UnknownInstrument, match=r"NSE_FO\|99999"):
-        PaperBroker(
-            [SHARE], lambda _i, _t: "CONTINUOUS", positions=[Position("NSE_FO|99999", Product.DELIVERY)]
-        )
+async def test_what_is_no_longer_listed_is_kept_at_cost_and_closed_to_orders() -> None:
+    gone = "NSE_FO|99999"
+    expired = Position(gone, Product.DELIVERY).apply(Side.BUY, 65, rs(10))
+    order = working("old", limit(Side.SELL, 65, 20, gone), OrderStatus.OPEN)
+    harness = await started(positions=[expired], orders=[order])
+    (snapshot,) = harness.of(AccountSnapshot)
+    assert snapshot.positions is not None
+    assert [(p.instrument_key, p.qty) for p in snapshot.positions] == [(gone, 65)]
+    assert snapshot.available == to_money(50_000 - 650)
+    assert [u.status for u in snapshot.orders] == [OrderStatus.CANCELLED]
+    harness.place(limit(Side.SELL, 65, 1, gone))
+    await harness.advance(1)
+    assert "not listed" in harness.of(RequestRefused)[0].message
 
 
 async def test_close_drops_what_never_arrived() -> None:
