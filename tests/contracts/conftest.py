@@ -8,8 +8,9 @@ import pytest
 
 from tests.contracts.harness import Harness
 from tests.contracts.paper_harness import PaperHarness
+from tests.contracts.upstox_harness import UpstoxHarness
 
-HARNESSES: dict[str, Callable[[], Harness]] = {"paper": PaperHarness}
+HARNESSES: dict[str, Callable[[], Harness]] = {"paper": PaperHarness, "upstox over simulator": UpstoxHarness}
 
 
 @pytest.fixture(params=sorted(HARNESSES))

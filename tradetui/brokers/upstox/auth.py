@@ -44,6 +44,7 @@ __all__ = [
     "code_from_paste",
     "dialog_url",
     "exchange",
+    "host_clock",
     "login",
     "login_simulator",
     "logout",
@@ -71,6 +72,7 @@ class SimulatorLogin:
         clock_ms: Exchange time when it was asked, epoch ms.
         speed: Exchange seconds per real second; ``None`` when events move its clock.
         control: Base URL of its control listener.
+        world: Name of the world it simulates.
     """
 
     hosts: Hosts
@@ -78,6 +80,7 @@ class SimulatorLogin:
     clock_ms: int
     speed: float | None
     control: str
+    world: str
 
 
 async def login_simulator(main_url: str) -> SimulatorLogin:
@@ -111,7 +114,9 @@ async def login_simulator(main_url: str) -> SimulatorLogin:
     speed = clock.get("speed")
     token = await exchange(hosts, app, code, lambda: clock_ms * 1_000_000)
     rate = None if speed == "max" else float(speed or 0)
-    return SimulatorLogin(hosts, token, clock_ms, rate, str(about.get("control") or ""))
+    return SimulatorLogin(
+        hosts, token, clock_ms, rate, str(about.get("control") or ""), str(about.get("world") or "")
+    )
 
 
 async def _follow_dialog(session: Any, hosts: Hosts, app: AppCredentials) -> Secret:
@@ -135,6 +140,27 @@ async def _follow_dialog(session: Any, hosts: Hosts, app: AppCredentials) -> Sec
     if answer != 302 or not location.startswith(app.redirect_uri):
         raise AuthError(f"the simulator's login page answered HTTP {answer} instead of a code")
     return code_from_answer(urlsplit(location).query, state)
+
+
+async def host_clock(hosts: Hosts) -> NowNs:
+    """The clock that a host's tokens die by: the machine's, or a simulator's own.
+
+    A simulator that cannot be asked counts as one that keeps the machine's time.
+    """
+    if not hosts.is_loopback:
+        return time.time_ns
+    import aiohttp
+
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.get(hosts.main + DISCOVERY_PATH, allow_redirects=False) as answer,
+        ):
+            about = await answer.json(content_type=None)
+        ahead_ns = int(about["clock"]["now_ms"]) * 1_000_000 - time.time_ns()
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return time.time_ns
+    return lambda: time.time_ns() + ahead_ns
 
 
 # --- what the commands call ---------------------------------------------------------------------------
@@ -173,9 +199,16 @@ class AuthStatus:
 
 
 async def status(
-    hosts: Hosts, vault: Vault, *, verify: bool = False, now_ns: NowNs = time.time_ns
+    hosts: Hosts, vault: Vault, *, verify: bool = False, now_ns: NowNs | None = None
 ) -> AuthStatus:
-    """Look up what is stored, and ask the broker about it if wanted."""
+    """Look up what is stored, and ask the broker about it if wanted.
+
+    Args:
+        hosts: Where the login is.
+        vault: Where it is kept.
+        verify: Ask the broker for the profile with it.
+        now_ns: Time, UTC ns; the host's own clock when left out.
+    """
     try:
         keyring = await asyncio.to_thread(vault.backend_name)
         app = await asyncio.to_thread(vault.load_app)
@@ -190,7 +223,7 @@ async def status(
             hosts.label, hosts.is_live, vault.account, keyring, app is not None, False, None,
             "", "", "", None, words,
         )  # fmt: skip
-    now = now_ns()
+    now = (now_ns or await host_clock(hosts))()
     expired = token.expired(now)
     verified, user_name, trouble = None, token.user_name, ""
     if verify and not expired:
@@ -273,7 +306,7 @@ async def logout(hosts: Hosts, vault: Vault, *, forget_app: bool = False) -> str
     return "; ".join(words)
 
 
-async def stored_token(hosts: Hosts, vault: Vault, now_ns: NowNs = time.time_ns) -> AccessToken:
+async def stored_token(hosts: Hosts, vault: Vault, now_ns: NowNs | None = None) -> AccessToken:
     """The token to run with.
 
     Raises:
@@ -282,7 +315,7 @@ async def stored_token(hosts: Hosts, vault: Vault, now_ns: NowNs = time.time_ns)
     token = await asyncio.to_thread(vault.load_token)
     if token is None:
         raise AuthError(f"not logged in to {hosts.label}", "Log in: tradetui auth")
-    if token.expired(now_ns()):
+    if token.expired((now_ns or await host_clock(hosts))()):
         raise AuthError(
             f"the login at {hosts.label} expired {in_ist(token.expires_ns)}", "Log in: tradetui auth"
         )

@@ -24,10 +24,10 @@ NOON_NS = 1_795_242_600_000_000_000
 class Memory(KeyringBackend):
     """A keyring for tests; forgets with the test."""
 
-    priority = 1.0  # type: ignore[assignment]
+    priority = 1.0
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -104,8 +104,8 @@ def test_an_entry_that_is_not_ours_is_said_not_shown(entry: str) -> None:
         alternative("keyrings.alt.pyfs", "BasicKeyring"),
         alternative("keyrings.alt.Google", "DocsKeyring"),
         alternative("somebody.else", "MyPlaintextKeyring"),
-        keyring.backends.null.Keyring(),
-        keyring.backends.fail.Keyring(),
+        keyring.backends.null.Keyring(),  # type: ignore[no-untyped-call]
+        keyring.backends.fail.Keyring(),  # type: ignore[no-untyped-call]
     ],
     ids=lambda backend: f"{type(backend).__module__}.{type(backend).__name__}",
 )
@@ -135,7 +135,7 @@ def test_encrypted_files_and_system_keyrings_are_taken() -> None:
 
 def test_of_a_chain_only_its_good_member_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = alternative("keyrings.alt.file", "PlaintextKeyring"), Memory()
-    chain = ChainerBackend()
+    chain = ChainerBackend()  # type: ignore[no-untyped-call]
     monkeypatch.setattr(ChainerBackend, "backends", [bad, good])
     assert checked(chain) is good
     monkeypatch.setattr(ChainerBackend, "backends", [bad])

@@ -1,0 +1,81 @@
+"""The Upstox broker under the contract suite: REST and portfolio stream of a real simulator over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+
+from tests.contracts.harness import Harness, Level
+from tests.fixtures.scripted_world import Market, scripted_market
+from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.domain.events import Event
+
+PATIENCE_S = 15.0
+
+
+class _ExchangeClock:
+    """Engine time is the simulated exchange's."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def now_ns(self) -> int:
+        return self._market.now_ns()
+
+    async def sleep_until(self, t_ns: int) -> None:
+        await self._market.sim.state.clock.wait_until(t_ns)
+
+
+class UpstoxHarness(Harness):
+    """Also the tool of the Upstox broker's own tests."""
+
+    broker: UpstoxBroker
+    market: Market
+
+    def __init__(self) -> None:
+        self.events = []
+        self.notes: list[object] = []
+        self._heard = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    def now_ns(self) -> int:
+        return self.market.now_ns()
+
+    def hear(self, event: Event) -> None:
+        self.events.append(event)
+        self._heard.set()
+
+    async def open_market(self) -> None:
+        """The simulator alone, before the broker connects."""
+        self.market = await self._stack.enter_async_context(scripted_market())
+        self.instruments = self.market.world.instruments
+        api = UpstoxApi(self.market.hosts, self.market.token(), read_s=5, note=self.notes.append)
+        self.broker = UpstoxBroker(api, _ExchangeClock(self.market))
+
+    async def start(self) -> None:
+        await self.open_market()
+        await self.broker.start(self.hear)
+
+    async def stop(self) -> None:
+        await self.broker.close()
+        await self._stack.aclose()
+
+    async def set_book(self, key: str, bids: Sequence[Level], asks: Sequence[Level]) -> None:
+        self.market.book(key, bids, asks)
+
+    async def print_trade(self, key: str, price: float, qty: int) -> None:
+        self.market.print_trade(key, price, qty)
+
+    async def advance(self, seconds: float) -> None:
+        await self.market.sim.jump(self.now_ns() + int(seconds * 1e9))
+
+    async def until(self, predicate: Callable[[list[Event]], bool]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not predicate(self.events):
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            raise AssertionError(f"did not happen; last events: {self.events[-6:]}") from None

@@ -1,0 +1,408 @@
+"""The Upstox account as the `Broker` port: requests out, evidence in (`design.md` 4).
+
+Orders go out by REST, once; what becomes of them comes in by the portfolio stream, and by reading the account
+whenever the engine asks or the stream was away. A push that shows new fills makes us read the order's trades,
+because pushes carry no trade ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from tradetui.brokers.upstox import endpoints as ep
+from tradetui.brokers.upstox import parse
+from tradetui.brokers.upstox.account import AccountReader, profile_of
+from tradetui.brokers.upstox.api import Reply, UpstoxApi
+from tradetui.brokers.upstox.governor import Lane
+from tradetui.brokers.upstox.link import Backoff
+from tradetui.brokers.upstox.portfolio_stream import UPDATE_TYPES, PortfolioStream
+from tradetui.brokers.upstox.redact import redact
+from tradetui.brokers.upstox.tokens import AccessToken
+from tradetui.domain.errors import AuthError, OutcomeUnknown, TradeTuiError
+from tradetui.domain.events import (
+    AccountSnapshot,
+    Event,
+    Evidence,
+    FillEvent,
+    OrderUpdate,
+    RequestAccepted,
+    RequestRefused,
+    RequestUnknown,
+    TagAbsence,
+    TickEvent,
+    TimeEvent,
+)
+from tradetui.domain.money import to_rupees
+from tradetui.domain.order import OrderType
+from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.text import clean
+from tradetui.execution.exits import SOURCE as EXIT_SOURCE
+from tradetui.ports import Clock, EventSink
+
+log = logging.getLogger(__name__)
+
+PLACE_WAIT_S: Final = 5.0
+"""Longest wait of a new order for our own rate limit; an older decision is not worth sending."""
+CHANGE_WAIT_S: Final = 30.0
+_STREAM_WAIT_S: Final = 5.0
+_CLOSE_WAIT_S: Final = 5.0
+_MORE_READS: Final = 2
+_FILL_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Pauses between looks for a fill that the stream told of and the trade list does not show yet."""
+
+
+class UpstoxBroker:
+    """See the module's docstring. Everything happens on the loop that `start` runs on.
+
+    Args:
+        api: REST interface with a token; its `note` also gets the pushes. Closed with the broker.
+        clock: Stamps events on arrival.
+        backoff: Pauses between attempts to connect the stream.
+    """
+
+    def __init__(self, api: UpstoxApi, clock: Clock, *, backoff: Backoff | None = None) -> None:
+        self._api = api
+        self._clock = clock
+        self._reader = AccountReader(api, clock.now_ns)
+        self._stream = PortfolioStream(
+            api.hosts, self._authorize, self._on_push, self._on_up, self._on_down, backoff=backoff
+        )
+        self._sink: EventSink | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self._stream_task: asyncio.Task[None] | None = None
+        self._in_flight: dict[int, int] = {}
+        self._flight = 0
+        self._newest: dict[str, tuple[int, int, int]] = {}
+        self._fill_targets: dict[str, int] = {}
+        self._booked: dict[str, dict[str, int]] = {}
+        self._moves = 0
+        self._reading: asyncio.Lock = asyncio.Lock()
+        self._snapshots_waiting = 0
+        self._started = self._closed = False
+        self.profile: Mapping[str, Any] = {}
+
+    # --- the port -------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Short name."""
+        return "upstox"
+
+    @property
+    def live(self) -> bool:
+        """Whether orders reach a real exchange, read off the base URL they are sent to."""
+        return self._api.hosts.is_live
+
+    async def start(self, sink: EventSink) -> None:
+        """Check the token, connect the stream, and report the account once.
+
+        Raises:
+            AuthError: The token was refused.
+            TransportError: The broker cannot be reached.
+            BrokerError: It refused to say who we are or how the account stands.
+        """
+        self._sink = sink
+        self.profile = profile_of((await self._api.call(ep.PROFILE)).data)
+        if self.profile.get("is_active") is False:
+            log.warning("the broker says that this account is not active")
+        self._stream_task = asyncio.create_task(self._stream.run(), name="portfolio stream")
+        with contextlib.suppress(TimeoutError):
+            # Connected before the first read, so that nothing can fall between the two.
+            async with asyncio.timeout(_STREAM_WAIT_S):
+                await self._stream.connected.wait()
+        await self._snapshot(patient=True)
+        self._started = True
+
+    def submit(self, command: Command) -> None:
+        """Take a command and return at once."""
+        if isinstance(command, Reconcile):
+            self._spawn(self._reconcile(command), self._tasks)
+        elif isinstance(command, ProbeTag):
+            self._spawn(self._probe(command), self._tasks)
+        else:
+            self._spawn(self._write(command), self._writes)
+
+    def observe(self, event: TickEvent | TimeEvent) -> None:
+        """Market events do not concern a real account."""
+
+    async def close(self) -> None:
+        """Wait a little for answers under way, then disconnect. What has no answer stays unknown."""
+        self._closed = True
+        if self._stream_task is not None:
+            self._stream_task.cancel()
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=_CLOSE_WAIT_S)
+        rest = [task for task in (*self._writes, *self._tasks, self._stream_task) if task is not None]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self._api.close()
+
+    def use_token(self, token: AccessToken) -> None:
+        """Go on with a new login, without a restart.
+
+        Raises:
+            AuthError: It was issued by another host.
+        """
+        self._api.use_token(token)
+        self._stream.login_changed()
+        self._spawn(self._read_account("after the new login"), self._tasks)
+
+    # --- out ------------------------------------------------------------------------------------------
+
+    async def _write(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> None:
+        """Send one request and report what its answer means."""
+        kind = _KINDS[type(command)]
+        self._flight += 1
+        flight = self._flight
+        self._in_flight[flight] = command.t_ns
+        try:
+            reply = await self._send(command)
+            broker_id = _order_id(kind, reply)
+            if kind == "place":
+                self._reader.tag_of[broker_id] = command.tag
+            self._put(RequestAccepted(self._now(), kind, command.tag, broker_id, reply.latency_ms))
+        except OutcomeUnknown as error:
+            self._put(RequestUnknown(self._now(), kind, command.tag, str(error)))
+        except TradeTuiError as error:
+            # Refused by the broker, or never sent: either way nothing was done.
+            code = clean(getattr(error, "code", ""), 40)
+            self._put(RequestRefused(self._now(), kind, command.tag, code, str(error)))
+        except Exception:
+            log.exception("a %s request failed in a way nobody foresaw", kind)
+            self._put(RequestUnknown(self._now(), kind, command.tag, "internal error; see the log"))
+        finally:
+            del self._in_flight[flight]
+
+    async def _send(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> Reply:
+        if isinstance(command, PlaceOrder):
+            lane = Lane.EXIT if command.request.source == EXIT_SOURCE else Lane.NORMAL
+            body = place_body(command)
+            return await self._api.call(ep.PLACE, body=body, lane=lane, max_wait_s=PLACE_WAIT_S)
+        if isinstance(command, ModifyOrder):
+            return await self._api.call(ep.MODIFY, body=modify_body(command), max_wait_s=CHANGE_WAIT_S)
+        query = [("order_id", command.broker_id)]
+        return await self._api.call(ep.CANCEL, query=query, lane=Lane.EXIT, max_wait_s=CHANGE_WAIT_S)
+
+    # --- in: reads ------------------------------------------------------------------------------------
+
+    async def _reconcile(self, command: Reconcile) -> None:
+        if self._snapshots_waiting:
+            return  # one that has not begun yet answers this too
+        await self._read_account("for reconciliation")
+
+    async def _read_account(self, why: str) -> None:
+        try:
+            await self._snapshot()
+        except AuthError as error:
+            log.error("the account cannot be read %s: %s", why, error)  # noqa: TRY400 - words say it all
+        except TradeTuiError as error:
+            log.warning("the account could not be read %s: %s", why, error.message)
+
+    async def _snapshot(self, *, patient: bool = False) -> None:
+        """Read the account and report it.
+
+        Args:
+            patient: Read again while fills come in between the reads, for positions that can be relied on.
+        """
+        self._snapshots_waiting += 1
+        async with self._reading:
+            self._snapshots_waiting -= 1
+            moves, snapshot = await self._read_once()
+            for _ in range(_MORE_READS if patient else 0):
+                if moves == self._moves:
+                    break
+                moves, snapshot = await self._read_once()
+            if moves != self._moves:
+                # Positions and trades were read at different moments of a moving account.
+                snapshot = replace(snapshot, positions=None)
+            for fill in snapshot.fills:
+                self._booked.setdefault(fill.broker_id, {})[fill.trade_id] = fill.qty
+            self._put(snapshot)
+
+    async def _read_once(self) -> tuple[int, AccountSnapshot]:
+        """The account, and how many moves had been seen when the read began."""
+        moves = self._moves
+        # A request under way may not be in the book yet: judge absence only of what is older.
+        asked_ns = min([self._clock.now_ns(), *self._in_flight.values()])
+        return moves, await self._reader.snapshot(asked_ns)
+
+    async def _probe(self, command: ProbeTag) -> None:
+        try:
+            found = await self._reader.by_tag(command.tag)
+        except TradeTuiError as error:
+            # A failed look proves nothing, so nothing is reported.
+            log.warning("order %s could not be looked up: %s", command.tag, error.message)
+            return
+        for update in found:
+            self._put(update)
+            self._want_fills(update)
+        if not found:
+            self._put(TagAbsence(self._now(), command.tag))
+
+    # --- in: pushes -----------------------------------------------------------------------------------
+
+    async def _authorize(self) -> str:
+        query = [("update_types", UPDATE_TYPES)]
+        data = profile_of((await self._api.call(ep.PORTFOLIO_AUTHORIZE, query=query)).data)
+        return str(data.get("authorized_redirect_uri") or data.get("authorizedRedirectUri") or "")
+
+    def _on_up(self) -> None:
+        log.info("portfolio stream connected")
+        if self._started:
+            self._spawn(self._read_account("after the stream came back"), self._tasks)
+
+    def _on_down(self, reason: str) -> None:
+        if self._api.note is not None:
+            self._api.note({"dir": "stream down", "why": clean(reason)})
+
+    def _on_push(self, frame: Mapping[str, Any]) -> None:
+        if self._api.note is not None:
+            self._api.note({"dir": "push", "body": redact(frame)})
+        kind = frame.get("update_type")
+        if kind == "holding":
+            self._reader.holdings_changed()
+        if kind != "order":
+            return
+        for update in parse.each(
+            [frame], lambda row: parse.order_update(row, self._now(), Evidence.STREAM), "order push"
+        ):
+            if self._is_stale(update, frame):
+                continue
+            self._reader.remember([update])
+            self._put(update)
+            self._want_fills(update)
+
+    def _is_stale(self, update: OrderUpdate, frame: Mapping[str, Any]) -> bool:
+        """Whether a newer push of the same order has been seen (pushes may be swapped, `upstox.md` 4)."""
+        mark = (
+            parse.units(frame.get("order_request_id")) or 0,
+            update.filled_qty or 0,
+            1 if update.status.terminal else 0,
+        )
+        newest = self._newest.get(update.broker_id, (0, 0, 0))
+        if any(ours < theirs for ours, theirs in zip(mark, newest, strict=True)):
+            return True
+        self._newest[update.broker_id] = mark
+        return False
+
+    # --- fills ----------------------------------------------------------------------------------------
+
+    def _want_fills(self, update: OrderUpdate) -> None:
+        """Read an order's trades if it has more fills than we have reported."""
+        target, broker_id = update.filled_qty or 0, update.broker_id
+        if target <= max(self._fill_targets.get(broker_id, 0), self._reported(broker_id)):
+            return
+        self._moves += 1
+        reading = broker_id in self._fill_targets
+        self._fill_targets[broker_id] = target
+        if not reading:
+            self._spawn(self._fetch_fills(broker_id), self._tasks)
+
+    def _reported(self, broker_id: str) -> int:
+        return sum(self._booked.get(broker_id, {}).values())
+
+    async def _fetch_fills(self, broker_id: str) -> None:
+        """Read trades until they add up to what was pushed; at last leave it to the reconciliation."""
+        try:
+            for pause_s in (*_FILL_PAUSES_S, 0.0):
+                try:
+                    fills = await self._reader.fills_of(broker_id)
+                except TradeTuiError as error:
+                    log.warning("trades of order %s could not be read: %s", broker_id, error.message)
+                    fills = []
+                booked = self._booked.setdefault(broker_id, {})
+                for fill in fills:
+                    if fill.trade_id not in booked:
+                        booked[fill.trade_id] = fill.qty
+                        self._put(FillEvent(self._now(), fill))
+                if self._reported(broker_id) >= self._fill_targets[broker_id]:
+                    return
+                await asyncio.sleep(pause_s)
+            log.error("the broker shows fewer trades of order %s than it reported", broker_id)
+        finally:
+            del self._fill_targets[broker_id]
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return self._clock.now_ns()
+
+    def _put(self, event: Event) -> None:
+        if self._sink is not None:
+            self._sink(event)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
+        if self._closed:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(work)
+        group.add(task)
+        task.add_done_callback(group.discard)
+        task.add_done_callback(_complain)
+
+
+_KINDS: Final = {PlaceOrder: "place", ModifyOrder: "modify", CancelOrder: "cancel"}
+
+
+def place_body(command: PlaceOrder) -> dict[str, Any]:
+    """The body of a place request, v3 (`upstox.md` 2.4)."""
+    request = command.request
+    body: dict[str, Any] = {
+        "instrument_token": request.instrument_key,
+        "transaction_type": request.side.value,
+        "quantity": request.qty,
+        "product": request.product.value,
+        "order_type": request.order_type.value,
+        "price": to_rupees(request.price),
+        "trigger_price": to_rupees(request.trigger_price),
+        "validity": request.validity.value,
+        "disclosed_quantity": request.disclosed_qty,
+        "is_amo": False,
+        "tag": command.tag,
+        "slice": False,
+    }
+    if request.order_type in (OrderType.MARKET, OrderType.SL_M):
+        body["market_protection"] = request.protection_pct
+    return body
+
+
+def modify_body(command: ModifyOrder) -> dict[str, Any]:
+    """The body of a modify request, v3: all terms, changed or not (`upstox.md` 2.4)."""
+    body: dict[str, Any] = {
+        "order_id": command.broker_id,
+        "quantity": command.qty,
+        "order_type": command.order_type.value,
+        "validity": command.validity.value,
+        "price": to_rupees(command.price),
+        "trigger_price": to_rupees(command.trigger_price),
+        "disclosed_quantity": command.disclosed_qty,
+    }
+    if command.order_type in (OrderType.MARKET, OrderType.SL_M):
+        body["market_protection"] = command.protection_pct
+    return body
+
+
+def _order_id(kind: str, reply: Reply) -> str:
+    """The order id of an accepted request.
+
+    Raises:
+        OutcomeUnknown: There is none.
+    """
+    data = profile_of(reply.data)
+    ids = data.get("order_ids")
+    broker_id = clean(ids[0] if isinstance(ids, list) and ids else data.get("order_id"), 60)
+    if not broker_id and kind == "place":
+        raise OutcomeUnknown("the broker's answer names no order", "Its books will tell")
+    return broker_id
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a task of the broker ended by itself", exc_info=error)
