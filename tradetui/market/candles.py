@@ -45,8 +45,10 @@ DEFAULT_INTERVALS = tuple(INTERVALS[name] for name in ("1m", "5m", "15m", "1h", 
 
 _FAR = 1 << 62
 _SCALAR_ROWS = 4
+_CLOSE_LIMIT = 500
+"""Minutes the clock closes in one call: about ten milliseconds of work."""
 _HAS_MINUTE, _HAS_INDEX = int(Has.MINUTE), int(Has.INDEX)
-_V, _TS = int(Bar.VOLUME), int(Bar.TS_MS)
+_V, _TS, _OI = int(Bar.VOLUME), int(Bar.TS_MS), int(Px.OI)
 
 
 class CandleBuilder:
@@ -197,7 +199,7 @@ class CandleBuilder:
     def finish_day(self) -> list[Candle]:
         """Close everything: the day is over, or the feed has ended for good."""
         out: list[Candle] = []
-        self._close_due(_FAR - 1, out)
+        self._close_due(_FAR - 1, out, limit=len(self._minutes) * 2)
         for slot in range(len(self._minutes)):
             self._flush_dirty(slot)
             if DAY_S in self.intervals:
@@ -367,14 +369,17 @@ class CandleBuilder:
         if DAY_S in self.intervals:
             self._days.settle(t_ms, out)
 
-    def _close_due(self, horizon_ms: int, out: list[Candle]) -> None:
-        """Close every bar that ended at or before ``horizon_ms``."""
+    def _close_due(self, horizon_ms: int, out: list[Candle], limit: int = _CLOSE_LIMIT) -> None:
+        """Close bars that ended at or before ``horizon_ms``: up to ``limit`` instruments, the rest next time."""
         last_ms = horizon_ms - MINUTE_MS
-        for slot in sorted(self._waiting):
-            if self._minutes[slot].pending_ms <= last_ms:
-                self._finish_pending(slot, out)
-        for slot in np.flatnonzero((self._start > 0) & (self._start <= last_ms)).tolist():
+        waiting = [slot for slot in sorted(self._waiting) if self._minutes[slot].pending_ms <= last_ms]
+        for slot in waiting[:limit]:
+            self._finish_pending(slot, out)
+        ended = np.flatnonzero((self._start > 0) & (self._start <= last_ms)).tolist()
+        for slot in ended[: max(0, limit - len(waiting))]:
             self._finish_forming(slot, out)
+        if len(waiting) + len(ended) > limit:
+            return  # still due: a long loop would hold up the frames behind it
         for slot, which in np.argwhere(self._fold_end <= horizon_ms).tolist():
             self._close_fold(slot, which, out)
         forming = self._start[self._start > 0]
@@ -404,10 +409,13 @@ class CandleBuilder:
         minutes.done = bar
         minutes.done_broker = broker
         out.append(self._candle(slot, MINUTE_S, minute_ms, bar, broker))
-        end_ms = self.quotes.sessions.bounds(slot)[1]
+        anchor_ms, end_ms = self.quotes.sessions.bounds(slot)
+        over_ms = minute_ms + MINUTE_MS
+        folds = minutes.folds
         for which, interval_s in enumerate(self._higher):
-            fold = minutes.folds[which]
-            start_ms = self._bucket(slot, interval_s, minute_ms)
+            fold = folds[which]
+            length_ms = interval_s * 1000
+            start_ms = minute_ms - (minute_ms - anchor_ms) % length_ms
             if fold.start_ms == start_ms:
                 fold.add(bar, broker)
                 if not fold.open:  # a minute that came after the clock had closed the longer bar
@@ -416,10 +424,10 @@ class CandleBuilder:
             else:
                 if fold.open:
                     self._close_fold(slot, which, out)
-                fold.begin(start_ms, min(start_ms + interval_s * 1000, end_ms), bar, broker)
+                fold.begin(start_ms, min(start_ms + length_ms, end_ms), bar, broker)
                 self._fold_end[slot, which] = fold.end_ms
                 self._due_ms = min(self._due_ms, fold.end_ms)
-            if minute_ms + MINUTE_MS >= fold.end_ms:
+            if over_ms >= fold.end_ms:
                 self._close_fold(slot, which, out)
 
     def _close_fold(self, slot: int, which: int, out: list[Candle]) -> None:
@@ -432,8 +440,7 @@ class CandleBuilder:
 
     def _bucket(self, slot: int, interval_s: int, minute_ms: int) -> int:
         anchor_ms = self.quotes.sessions.bounds(slot)[0]
-        length_ms = interval_s * 1000
-        return anchor_ms + (minute_ms - anchor_ms) // length_ms * length_ms
+        return minute_ms - (minute_ms - anchor_ms) % (interval_s * 1000)
 
     def _fold_candle(self, slot: int, interval_s: int, fold: Fold) -> Candle:
         source = BarSource.MERGED if fold.broker or fold.last_broker else BarSource.TICKS
@@ -448,16 +455,20 @@ class CandleBuilder:
         broker: bool,
         source: BarSource | None = None,
     ) -> Candle:
-        since_ms = self.quotes.since_ms.item(slot)
+        o, h, low, c, volume = bar
+        quotes = self.quotes
         return Candle(
             slot,
             interval_s,
             start_ms,
-            *bar[:4],
-            int(bar[4]),
-            self.quotes.px.item(slot, Px.OI),
+            o,
+            h,
+            low,
+            c,
+            int(volume),
+            quotes.px.item(slot, _OI),
             source or (BarSource.BROKER if broker else BarSource.TICKS),
-            self._gaps.overlap(since_ms, start_ms, start_ms + interval_s * 1000),
+            self._gaps.overlap(quotes.since_ms.item(slot), start_ms, start_ms + interval_s * 1000),
         )
 
 

@@ -12,13 +12,9 @@ MINUTE_MS = 60_000
 
 def merge(older: Ohlcv, newer: Ohlcv) -> Ohlcv:
     """One bar that covers two, ``older`` first."""
-    return (
-        older[0],
-        max(older[1], newer[1]),
-        min(older[2], newer[2]),
-        newer[3],
-        older[4] + newer[4],
-    )
+    o, h, low, _, v = older
+    _, h2, low2, c, v2 = newer
+    return (o, h2 if h2 > h else h, low2 if low2 < low else low, c, v + v2)
 
 
 def sane(bar: Ohlcv) -> bool:
@@ -49,7 +45,9 @@ class Gaps:
             start_ms: Start of the bar.
             end_ms: End of the bar.
         """
-        return since_ms > start_ms or any(a < end_ms and b > start_ms for a, b in self._spans)
+        if since_ms > start_ms or not self._spans:
+            return since_ms > start_ms
+        return any(a < end_ms and b > start_ms for a, b in self._spans)
 
 
 @dataclass(slots=True)

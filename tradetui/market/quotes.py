@@ -260,7 +260,7 @@ class Quotes:
             volume = max(new_vtt - old_vtt, 0) if old_vtt else 0
             if volume:
                 self.qty[slot, Qty.VTT] = new_vtt
-            late = Trade(slot, new_ltt, price, volume, max(new_vtt, old_vtt), first=False, late=True)
+            late = Trade(slot, new_ltt, price, volume, old_vtt + volume, first=False, late=True)
             return late if price else None
         stepped = new_ltt > old_ltt or new_vtt > old_vtt
         old_price = self.px.item(slot, _LTP)
@@ -343,7 +343,8 @@ class Quotes:
         new_ltq = batch.qty[:, Qty.LTQ]
         ltq = np.where(ltpc & (new_ltq != 0), new_ltq, old_ltq)
         self.qty[slot[fresh]] = np.column_stack([ltt, ltq, vtt])[fresh]
-        self.qty[slot[stale], Qty.VTT] = np.maximum(new_vtt, old_vtt)[stale]
+        newest_vtt = np.where(old_vtt > 0, np.maximum(new_vtt, old_vtt), 0)
+        self.qty[slot[stale], Qty.VTT] = newest_vtt[stale]
         self.version[slot[fresh]] += 1
         traded = fresh & (stepped | level | (first & (new_ltt > 0)))
         self.last_trade_ns[slot[traded]] = t_ns
@@ -356,7 +357,7 @@ class Quotes:
             ltt[told],
             np.where(price > 0, price, old_price)[told],
             volume[told],
-            np.where(stale, np.maximum(new_vtt, old_vtt), vtt)[told],
+            np.where(stale, newest_vtt, vtt)[told],
             first[told],
             stale[told],
         )

@@ -350,3 +350,19 @@ def _take(batch: TickBatch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) ->
             for name in ("slot", "mask", "px", "qty", "depth", "greeks", "day", "minute", "auction")
         ),
     )
+
+
+def test_the_clock_closes_many_instruments_in_slices() -> None:
+    m = Market()
+    slots = 1_200
+    for at in (100, 1_000):  # the first sight is a baseline
+        batch = TickBatch.zeros(FrameKind.LIVE, 0, slots)
+        batch.slot[:] = np.arange(slots)
+        batch.mask[:] = Has.LTPC | Has.FULL
+        batch.px[:, Px.LTP] = 100 + at
+        batch.qty[:, Qty.LTT_MS] = OPEN + at
+        batch.qty[:, Qty.VTT] = 10 + at
+        m.feed(at, batch)
+    closed = [len([c for c in m.time(90_000 + at) if c.interval_s == 60]) for at in range(4)]
+    assert closed == [500, 500, 200, 0]
+    assert len({c.slot for c in m.bars}) == slots
