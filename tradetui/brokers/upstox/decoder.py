@@ -12,6 +12,7 @@ What is believed, and what is not:
   carried: the book is empty.
 - A number that cannot be true (NaN, infinite, negative, 1e18) makes its group "not carried" and its row is
   counted in `Decoder.bad_rows`; the reader keeps the last good value. Greeks may be negative.
+- Rows are in the order of slots, whatever the order on the wire.
 - A key without a slot is counted in `Decoder.unknown_keys`, an unknown kind of frame in
   `Decoder.unknown_types`. Unknown fields are skipped by the runtime.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from struct import pack
 from typing import Final
 
@@ -144,6 +145,7 @@ _LTPC, _DEPTH, _GREEKS, _DAY = int(Has.LTPC), int(Has.DEPTH), int(Has.GREEKS), i
 _MINUTE, _FULL, _AUCTION, _INDEX = int(Has.MINUTE), int(Has.FULL), int(Has.AUCTION), int(Has.INDEX)
 _BITS: Final = (_DEPTH, _GREEKS, _DAY, _MINUTE, _AUCTION)
 
+_by_slot = itemgetter(0)
 _greeks_of = attrgetter("delta", "gamma", "theta", "vega", "rho")
 _bar_of = attrgetter("open", "high", "low", "close", "vol", "ts")
 
@@ -384,14 +386,24 @@ class Decoder:
         return batch
 
     def _read(self, message: FeedResponse) -> _Rows:
-        """Read every instrument of a frame that has a slot."""
+        """Read every instrument of a frame that has a slot, in the order of slots.
+
+        A protobuf map comes in an order that differs from process to process (its hash is seeded by an
+        address); the same frame must give the same batch, or no run could be repeated.
+        """
         slots = self._slots
-        rows = _Rows()
+        feeds = []
         for key, feed in message.feeds.items():
             slot = slots.get(key)
             if slot is None:
                 self.unknown_keys += 1
-            elif feed.HasField("fullFeed"):
+            else:
+                feeds.append((slot, feed))
+        if len(feeds) > 1:
+            feeds.sort(key=_by_slot)
+        rows = _Rows()
+        for slot, feed in feeds:
+            if feed.HasField("fullFeed"):
                 full = feed.fullFeed
                 if full.HasField("indexFF"):
                     rows.index(slot, full.indexFF)

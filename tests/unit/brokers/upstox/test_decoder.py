@@ -176,7 +176,7 @@ def assert_same(frame: bytes, decoder: Decoder, slots: Mapping[str, int]) -> Tic
     bad, unknown = decoder.bad_rows, decoder.unknown_keys
     batch = decoder.decode(frame)
     assert isinstance(batch, TickBatch)
-    assert sorted(batch.slot.tolist()) == sorted(expected)
+    assert batch.slot.tolist() == sorted(expected)
     assert decoder.bad_rows - bad == sum(row.bad for row in expected.values())
     assert decoder.unknown_keys - unknown == len(shape.get("feeds", {})) - len(expected)
     for at, slot in enumerate(batch.slot.tolist()):
@@ -243,13 +243,13 @@ def test_samples_of_every_shape(shared_data: Path) -> None:
 # ---- random and hostile frames ---------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(random_frames())
 def test_random_messages_decode_as_the_official_route_says(frame: bytes) -> None:
     assert_same(frame, Decoder(SLOTS), SLOTS)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.one_of(
         st.binary(max_size=400), st.tuples(random_frames(), st.integers(0, 400)).map(lambda x: x[0][: x[1]])
