@@ -13,6 +13,7 @@ import contextlib
 import errno
 import secrets
 import socket
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,7 @@ from tradetui.simulator.rest.user import UserApi
 from tradetui.simulator.start import build_world, resume
 from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
 from tradetui.simulator.tokens import Tokens
+from tradetui.simulator.truth import truth
 from tradetui.simulator.venue import Venue
 
 DISCOVERY_PATH = "/.well-known/tradetui-simulator"
@@ -158,7 +160,6 @@ class SimulatorServer:
         assert self._venue is not None
         assert self._feed is not None
         self._venue.jump(to_ns)
-        self._feed.relist()
         await self._feed.refresh()
 
     async def wait_failed(self) -> None:
@@ -173,8 +174,9 @@ class SimulatorServer:
     async def _build(self, sockets: dict[str, socket.socket]) -> None:
         ports = {name: listener.getsockname()[1] for name, listener in sockets.items()}
         urls = Urls(**{name: _url(name, port) for name, port in ports.items()})
-        options, calendar = self.options, Calendar.default()
-        built = build_world(options, calendar)
+        options = self.options
+        built = build_world(options, Calendar.default())
+        calendar = built.calendar
         kept = resume(options, built)
         clock = SimClock(kept.clock_ns if kept is not None else built.start_ns, speed=options.speed)
         if built.world.waits_for_subscriber:
@@ -193,8 +195,9 @@ class SimulatorServer:
             built.world, board, clock, calendar, self.faults, to_money(options.opening_cash), kept
         )
         self._feed = FeedHub(state, built.world, board, calendar)
+        venue.on_relist(self._feed.relist)
         self._stream = PortfolioStream(state, venue)
-        control = Control(state, venue.truth, self.jump, built.name)
+        control = Control(state, partial(truth, venue), self.jump, built.name)
         apps = self._applications(state, venue, calendar, control)
         apps["assets"] = AssetFiles(built.world.master_rows).application()
         apps["control"] = control.application()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from tradetui.domain.calendar import Calendar, ist_date
-from tradetui.domain.errors import UsageError
+from tradetui.domain.calendar import Calendar, Segment, ist_date
+from tradetui.domain.errors import CalendarUnknown, UsageError
+from tradetui.simulator.clock import last_session_open_ns
 from tradetui.simulator.keep import Kept, load, unlisted
 from tradetui.simulator.state import SimOptions
 from tradetui.simulator.worlds.base import World
-from tradetui.simulator.worlds.replay import ReplayWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,56 @@ class Start:
         name: What sort of world.
         origin: Name and source or seed: a kept day belongs to exactly this.
         start_ns: Exchange time at the start, UTC ns.
+        calendar: The days and hours it keeps.
     """
 
     world: World
     name: str
     origin: str
     start_ns: int
+    calendar: Calendar
 
 
 def build_world(options: SimOptions, calendar: Calendar) -> Start:
     """Make the world that the options ask for.
 
     Raises:
-        UsageError: The options contradict each other, or a recording is missing or damaged.
+        UsageError: The options contradict each other, a recording is missing or damaged, or the date is no
+            trading day.
     """
+    if options.replay is not None and options.bars is not None:
+        raise UsageError("a world is either replayed or made of bars", "Give --replay or --bars, not both")
+    # Each world is imported only when it is run: a simulator is started for many a short test.
     if options.replay is not None:
-        world = ReplayWorld(options.replay)
-        return Start(world, "replay", f"replay {options.replay.resolve()}", world.start_ns)
-    raise UsageError("no world")
+        from tradetui.simulator.worlds.replay import ReplayWorld
+
+        replay = ReplayWorld(options.replay)
+        return Start(replay, "replay", f"replay {options.replay.resolve()}", replay.start_ns, calendar)
+    from tradetui.simulator.worlds.synthetic import SyntheticWorld
+
+    start_ns = start_of(options, calendar, time.time_ns())
+    world = SyntheticWorld(options.seed, start_ns, calendar=calendar, variant=options.variant)
+    origin = f"synthetic {options.seed} {options.variant}"
+    return Start(world, "synthetic", origin, start_ns, world.calendar)
+
+
+def start_of(options: SimOptions, calendar: Calendar, now_ns: int) -> int:
+    """Exchange time at which the synthetic world begins, UTC ns.
+
+    The open of ``--date``; the open of the last trading day under ``--jump-to-open``; else now.
+
+    Raises:
+        UsageError: The date is no trading day.
+    """
+    if options.day is not None:
+        try:
+            window = calendar.continuous(Segment.EQ_OTHER, options.day)
+        except CalendarUnknown as error:
+            raise UsageError(str(error)) from error
+        if window is None:
+            raise UsageError(f"{options.day} is no trading day")
+        return window[0]
+    return last_session_open_ns(calendar, now_ns) if options.jump_to_open else now_ns
 
 
 def resume(options: SimOptions, start: Start) -> Kept | None:

@@ -24,6 +24,7 @@ class SimOptions:
         auto_approve: The login dialog redirects at once.
         jump_to_open: Start the exchange's clock in a session whatever the time of day.
         seed: Seed of the synthetic world.
+        variant: Which synthetic world: ``full``, ``thin``, ``hostile``.
         replay: Recorded feed to play, a file or a folder.
         bars: Minute bars to turn into ticks.
         speed: Exchange seconds per second; None is as fast as possible.
@@ -38,6 +39,7 @@ class SimOptions:
     auto_approve: bool = False
     jump_to_open: bool = False
     seed: int = 1
+    variant: str = "full"
     replay: Path | None = None
     bars: Path | None = None
     speed: float | None = 1.0

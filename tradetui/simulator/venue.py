@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tradetui.domain.calendar import Calendar, PhaseKind, Segment, ist_date, segment_of
+from tradetui.domain.calendar.ist import day_number
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import Holding
 from tradetui.domain.instrument import Instrument, InstrumentKind
-from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, to_price, to_rupees
-from tradetui.domain.order import OrderRequest, Side
-from tradetui.exchange.book import Quote
+from tradetui.domain.money import Money, Price, floor_to_tick, to_price, to_rupees
+from tradetui.domain.order import OrderRequest
 from tradetui.exchange.exchange import Exchange
 from tradetui.exchange.orders import (
     Amendment,
@@ -30,17 +29,14 @@ from tradetui.exchange.orders import (
     Trade,
     Traded,
 )
-from tradetui.exchange.rules import Band
-from tradetui.pb.market_feed_v3_pb2 import LTPC, OHLC, Feed, MarketFullFeed
+from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed
 from tradetui.simulator.board import Board
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.faults import Faults
 from tradetui.simulator.keep import Kept
+from tradetui.simulator.marks import band_of, ltpc_of, quotes_of
 from tradetui.simulator.tokens import USER_ID
 from tradetui.simulator.worlds.base import World, WorldUpdate
-
-BAND_PCT = 20
-"""Price band of the day around the previous close, percent; options get that of their underlying."""
 
 _DEMO_HOLDINGS = ((25, 0), (100, 10))
 """(settled, not yet settled) units held of the first shares listed, bought 3% below their last close."""
@@ -93,6 +89,8 @@ class Venue:
         self._segments: dict[tuple[str, int], Segment | None] = {}
         self._seen: dict[str, _Seen] = {}
         self._listeners: list[Listener] = []
+        self._on_relist: list[Callable[[], None]] = []
+        self._day = day_number(clock.now_ns())
         self.ended = asyncio.Event()
         self.exchange = Exchange(
             world.instruments, self.phase_of, first_serial=kept.next_serial if kept is not None else 1
@@ -128,6 +126,8 @@ class Venue:
             await self._clock.drive_to(due_ns)
             until_ns = max(due_ns, self._clock.now_ns())
             for update in self.world.advance(until_ns):
+                if day_number(update.t_ns) != self._day:
+                    self._relist(update.t_ns)
                 self.take(update)
                 await publish(update)
                 count += 1
@@ -144,18 +144,25 @@ class Venue:
         if to_ns > self._clock.now_ns():
             self.world.skip(to_ns)
             self.board.reload()
-            self._relist()
+            self._relist(to_ns)
         self._clock.jump(to_ns)
         self._report(self.exchange.advance(to_ns))
         for key in self.working_keys():
             self._catch_up(key, to_ns)
 
-    def _relist(self) -> None:
-        """Take over what the world lists now: a jump may have reached another day."""
+    def on_relist(self, act: Callable[[], None]) -> None:
+        """Have ``act`` called when the list of instruments may have changed."""
+        self._on_relist.append(act)
+
+    def _relist(self, t_ns: int) -> None:
+        """Take over what the world lists now: another day has begun, or a jump may have reached one."""
+        self._day = day_number(t_ns)
         for instrument in self.world.instruments:
             if self.instruments.get(instrument.key) != instrument:
                 self.instruments[instrument.key] = instrument
                 self.exchange.list_instrument(instrument)
+        for act in self._on_relist:
+            act()
 
     # --- the market ----------------------------------------------------------------------------------
 
@@ -178,7 +185,7 @@ class Venue:
         if moved and market.ltpc.ltp > 0:
             self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), qty, t_ns))
         if update.fullFeed.marketFF.HasField("marketLevel"):
-            self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+            self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
 
     def _sync(self, key: str, t_ns: int) -> None:
         """Bring the exchange's idea of an instrument up to date, before it is first needed again."""
@@ -190,7 +197,7 @@ class Venue:
         self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
         if market.ltpc.ltp > 0:
             self.exchange.set_last(key, to_price(market.ltpc.ltp))
-        self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+        self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
 
     def _catch_up(self, key: str, t_ns: int) -> None:
         """Show working orders the market as it stands after a jump; stops that were passed fire now."""
@@ -200,7 +207,7 @@ class Venue:
         self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
         if market.ltpc.ltp > 0:
             self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), 0, t_ns))
-        self._report(self.exchange.set_external(key, *_quotes(market), t_ns))
+        self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
 
     def _market(self, key: str) -> MarketFullFeed | None:
         feed = self.board.feed(key)
@@ -303,104 +310,3 @@ class Venue:
             if paid > 0:
                 holdings.append(Holding(share.key, qty, t1_qty, 0, paid))
         return holdings
-
-    def truth(self) -> dict[str, Any]:
-        """What the exchange knows, to compare a client's view against."""
-        exchange, funds = self.exchange, self.funds()
-        return {
-            "orders": [order_truth(order) for order in exchange.orders(USER_ID)],
-            "fills": [trade_truth(trade) for trade in exchange.trades(USER_ID)],
-            "positions": [
-                {
-                    "instrument_key": position.instrument_key,
-                    "product": position.product.value,
-                    "qty": position.qty,
-                    "average_price": to_rupees(position.average_price),
-                    "realised": to_rupees(position.realised),
-                    "buy_qty": position.buy_qty,
-                    "sell_qty": position.sell_qty,
-                }
-                for position in exchange.positions(USER_ID)
-            ],
-            "funds": {"available": to_rupees(funds.available), "used": to_rupees(funds.used)},
-            "book": {
-                key: {
-                    side.value: [
-                        {"price": to_rupees(price), "qty": qty, "orders": count}
-                        for price, qty, count in exchange.book(key).depth(side, 5)
-                    ]
-                    for side in Side
-                }
-                for key in self.working_keys()
-            },
-            "world_ended": self.ended.is_set(),
-        }
-
-
-def order_truth(order: OrderState) -> dict[str, Any]:
-    """An order as `/state` shows it."""
-    request = order.request
-    return {
-        "order_id": order.order_id,
-        "tag": order.tag,
-        "instrument_key": order.key,
-        "side": request.side.value,
-        "qty": request.qty,
-        "order_type": request.order_type.value,
-        "product": request.product.value,
-        "price": to_rupees(request.price),
-        "trigger_price": to_rupees(request.trigger_price),
-        "status": order.status.value,
-        "filled_qty": order.filled_qty,
-        "average_price": to_rupees(order.average_price),
-        "message": order.message,
-        "placed_ms": order.placed_ns // 1_000_000,
-    }
-
-
-def trade_truth(trade: Trade) -> dict[str, Any]:
-    """A trade as `/state` shows it."""
-    return {
-        "trade_id": trade.trade_id,
-        "order_id": trade.order_id,
-        "tag": trade.tag,
-        "instrument_key": trade.instrument_key,
-        "side": trade.side.value,
-        "qty": trade.qty,
-        "price": to_rupees(trade.price),
-        "time_ms": trade.t_ns // 1_000_000,
-    }
-
-
-def ltpc_of(feed: Feed) -> LTPC:
-    """Last price and previous close, of an index or anything else."""
-    full = feed.fullFeed
-    return full.indexFF.ltpc if full.HasField("indexFF") else full.marketFF.ltpc
-
-
-def day_bar_of(feed: Feed) -> OHLC | None:
-    """The broker's own bar of the session."""
-    full = feed.fullFeed
-    bars = full.indexFF.marketOHLC.ohlc if full.HasField("indexFF") else full.marketFF.marketOHLC.ohlc
-    return next((bar for bar in bars if bar.interval == "1d"), None)
-
-
-def band_of(instrument: Instrument, close: Price) -> Band:
-    """Price limits of the day; none for an index or without a previous close."""
-    if not instrument.tradable or not close:
-        return Band()
-    tick = instrument.tick_size
-    if instrument.is_option:
-        # An option moves with its underlying, whose band is measured on its own, much higher price.
-        reach = (instrument.strike or close) * BAND_PCT // 100
-        return Band(tick, floor_to_tick(Price(close + reach), tick))
-    away = close * BAND_PCT // 100
-    low = max(ceil_to_tick(Price(close - away), tick), tick)
-    return Band(Price(low), floor_to_tick(Price(close + away), tick))
-
-
-def _quotes(market: MarketFullFeed) -> tuple[list[Quote], list[Quote]]:
-    levels = market.marketLevel.bidAskQuote
-    bids = [(to_price(row.bidP), row.bidQ) for row in levels if row.bidQ and row.bidP > 0]
-    asks = [(to_price(row.askP), row.askQ) for row in levels if row.askQ and row.askP > 0]
-    return bids, asks

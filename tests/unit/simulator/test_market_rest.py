@@ -19,11 +19,11 @@ from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.market_data import Candle
 from tradetui.domain.money import Price, to_price
 from tradetui.simulator.control import parse_jump, parse_speed
+from tradetui.simulator.marks import band_of
 from tradetui.simulator.rest.candles import add_months, aggregate
 from tradetui.simulator.rest.limits import ORDER_QUOTA, Governor
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
-from tradetui.simulator.venue import band_of
 
 DAY = date(2025, 12, 15)
 OPEN_MS = ns(DAY, "09:15") // 1_000_000

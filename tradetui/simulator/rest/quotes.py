@@ -17,11 +17,12 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import DEPTH_LEVELS, Candle
 from tradetui.domain.money import to_price, to_rupees
 from tradetui.pb.market_feed_v3_pb2 import OHLC, Feed, MarketFullFeed
+from tradetui.simulator.marks import band_of, day_bar_of, ltpc_of
 from tradetui.simulator.rest.candles import aggregate
 from tradetui.simulator.rest.envelope import ApiError, success
 from tradetui.simulator.rest.keys import keys_of
 from tradetui.simulator.state import SimState
-from tradetui.simulator.venue import Venue, band_of, day_bar_of, ltpc_of
+from tradetui.simulator.venue import Venue
 
 _MAX_KEYS = 500
 _MAX_GREEKS = 50
