@@ -31,6 +31,8 @@ _DATA = 3 * _HEADER
 _FIELDS = struct.Struct(
     "<QQqqQQQ"
 )  # checksum, iteration, meta block, free list, blocks, block size, vector size
+_FRAME = struct.Struct("<QQ")  # payload size, checksum
+_LOG_HEAD = bytes.fromhex("640062650002")  # entry "version" of the log, version 2
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>\S+)(?: \(PID (?P<pid>\d+)\))?")
 _OUTSIDE = re.compile(
     r"no space left|file too large|permission denied|read-only file|input/output error|too many open files|"
@@ -152,10 +154,12 @@ def open_database(path: Path | None, schema: Schema, settings: Settings) -> Open
 def _open_existing(path: Path, schema: Schema, settings: Settings, notices: list[str]) -> Opened | None:
     """The open file, or ``None`` after it was set aside."""
     unclean = _log_of(path).exists() and _log_of(path).stat().st_size > 0
+    words = _keep_if_cut(_log_of(path)) if unclean else ""
     try:
         connection, version = _try(path, settings)
         if unclean:
-            notices.append(f"{path.name} was not closed properly last time; its log was read back")
+            words = words or "its log was read back"
+            notices.append(f"{path.name} was not closed properly last time; {words}")
     except _Damaged as damage:
         salvaged = _without_log(path, settings, notices) if unclean else None
         if salvaged is None:
@@ -281,6 +285,38 @@ def _check_size(path: Path) -> None:
     blocks, block_size = newest[4], newest[5]
     if block_size and size < _DATA + blocks * block_size:
         raise _Damaged(f"it has {size} bytes of {_DATA + blocks * block_size}")
+
+
+def _keep_if_cut(log_file: Path) -> str:
+    """Copy a log that DuckDB would cut off without a word; say so, or nothing when the log is whole.
+
+    After a head of its own the log is a row of frames: size (u64), checksum (u64), payload. A changed frame is
+    found by DuckDB; one that stops in the middle is dropped silently.
+    """
+    try:
+        size = log_file.stat().st_size
+        with log_file.open("rb") as file:
+            head = file.read(256)
+            end = head.find(b"\xff\xff", len(_LOG_HEAD)) + 2
+            if head.startswith(_LOG_HEAD) and end >= 2:
+                at = end
+                while at + _FRAME.size <= size:
+                    file.seek(at)
+                    step = _FRAME.size + _FRAME.unpack(file.read(_FRAME.size))[0]
+                    if at + step > size:
+                        break
+                    at += step
+                if at == size:
+                    return ""
+            elif head.startswith(_LOG_HEAD[:3]):
+                return ""  # a version of the log whose frames we do not know: DuckDB's to judge
+            else:
+                at = 0
+        copy = _free(log_file)
+        shutil.copy2(log_file, copy)
+    except OSError as error:
+        raise StorageError(f"cannot read or copy {log_file}: {error.strerror}") from error
+    return f"its log is cut or damaged at byte {at} of {size}, what follows is lost; a copy is {copy.name}"
 
 
 def _holds_tables(connection: DuckDBPyConnection) -> bool:

@@ -79,6 +79,8 @@ class LedgerThread(Writer):
         return len(self._queue)
 
     def _begin(self, opened: Opened) -> None:
+        import pyarrow  # noqa: F401 - loaded now, so that the first record does not wait for it
+
         first = not self.opened.done()
         self.ledger = Ledger(opened.connection, self._multiplier)
         if self._reader is not None:
