@@ -1,0 +1,94 @@
+"""Which world runs, when it begins, and what a new day changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import date
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.fixtures.simulated import Member, write_recording
+from tradetui.domain.calendar import Calendar, ns
+from tradetui.domain.errors import UsageError
+from tradetui.simulator.server import SimulatorServer
+from tradetui.simulator.start import build_world, start_of
+from tradetui.simulator.state import SimOptions
+
+FRIDAY = date(2026, 11, 20)
+SATURDAY_NOON = ns(date(2026, 11, 21), "12:00")
+
+
+def test_the_synthetic_world_begins_now_at_the_last_open_or_on_a_date() -> None:
+    calendar = Calendar.default()
+    assert start_of(SimOptions(), calendar, SATURDAY_NOON) == SATURDAY_NOON
+    assert start_of(SimOptions(jump_to_open=True), calendar, SATURDAY_NOON) == ns(FRIDAY, "09:15")
+    early = ns(FRIDAY, "08:00")
+    assert start_of(SimOptions(jump_to_open=True), calendar, early) == ns(FRIDAY, "09:15")
+    chosen = SimOptions(day=date(2026, 11, 18))
+    assert start_of(chosen, calendar, SATURDAY_NOON) == ns(date(2026, 11, 18), "09:15")
+    for closed in (date(2026, 11, 21), date(1999, 1, 4)):
+        with pytest.raises(UsageError):
+            start_of(SimOptions(day=closed), calendar, SATURDAY_NOON)
+
+
+def test_a_recording_begins_with_its_first_frame(tmp_path: Path) -> None:
+    built = build_world(SimOptions(replay=write_recording(tmp_path)), Calendar.default())
+    assert (built.name, built.start_ns) == ("replay", ns(date(2025, 12, 15), "10:00"))
+    with pytest.raises(UsageError, match="either"):
+        build_world(SimOptions(replay=tmp_path, bars=tmp_path), Calendar.default())
+
+
+async def test_a_day_of_trading_on_the_synthetic_market() -> None:
+    """Trade at the open, jump to the evening, see the day's orders expire; then another day, another token."""
+    options = SimOptions(auto_approve=True, day=FRIDAY, variant="thin", speed=None)
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        rows = (await member.get("/v2/portfolio/long-term-holdings")).data
+        key = rows[0]["instrument_token"]
+        await member.control("/clock", {"speed": 0, "jump": "10:00"})
+        bought = await member.place(key, order_type="MARKET", price=0, market_protection=-1, quantity=3)
+        last = (await member.get("/v3/market-quote/ltp", instrument_key=key)).data
+        (price,) = (row["last_price"] for row in last.values())
+        low = round(price * 0.9, 0)
+        resting = (await member.place(key, price=low)).data["order_ids"][0]
+        (position,) = (await member.get("/v2/portfolio/short-term-positions")).data
+        assert position["quantity"] == 3
+        filled = (await member.get("/v2/order/details", order_id=bought.data["order_ids"][0])).data
+        assert filled["status"] == "complete"
+        assert filled["average_price"] == pytest.approx(price, rel=0.01)
+        await member.control("/clock", {"jump": "16:30"})
+        expired = (await member.get("/v2/order/details", order_id=resting)).data
+        assert expired["status"] == "cancelled"
+        late = (await member.place(key, price=low)).data["order_ids"][0]
+        refused = (await member.get("/v2/order/details", order_id=late)).data
+        assert refused["status"] == "rejected"
+        assert "closed" in refused["status_message"].lower()
+        await member.control("/clock", {"jump": "2026-11-23T09:30"})
+        assert (await member.get("/v2/order/retrieve-all")).code == "UDAPI100050"
+        await member.login()
+        assert (await member.get("/v2/order/retrieve-all")).data == []
+        assert (await member.place(key, price=low)).status == 200
+
+
+async def test_at_full_speed_the_market_runs_and_limits_fill() -> None:
+    options = SimOptions(auto_approve=True, day=FRIDAY, variant="thin", speed=0)
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        key = (await member.get("/v2/portfolio/long-term-holdings")).data[0]["instrument_token"]
+        await member.control("/clock", {"jump": "10:00"})
+        quote = (await member.get("/v2/market-quote/quotes", instrument_key=key)).data
+        (book,) = (row["depth"] for row in quote.values())
+        bid = book["buy"][0]["price"]
+        order_id = (await member.place(key, price=bid, quantity=1)).data["order_ids"][0]
+        url = (await member.get("/v2/feed/portfolio-stream-feed/authorize")).data["authorized_redirect_uri"]
+        async with session.ws_connect(url) as stream, asyncio.timeout(30):
+            await member.control("/clock", {"speed": "max"})
+            row = json.loads(await stream.receive_str())
+            while row["status"] not in ("complete", "cancelled"):
+                row = json.loads(await stream.receive_str())
+        assert (row["order_id"], row["status"], row["average_price"]) == (order_id, "complete", bid)
