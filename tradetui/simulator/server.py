@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import secrets
 import socket
 from functools import partial
@@ -44,6 +45,8 @@ from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
 from tradetui.simulator.tokens import Tokens
 from tradetui.simulator.truth import truth
 from tradetui.simulator.venue import Venue
+
+_log = logging.getLogger(__name__)
 
 DISCOVERY_PATH = "/.well-known/tradetui-simulator"
 """Where a client pointed at a loopback host learns that it is a simulator, and how to log itself in."""
@@ -211,6 +214,7 @@ class SimulatorServer:
         self._feed.start()
         self._stream.start()
         self._driver = asyncio.create_task(self._drive(venue, self._feed))
+        self._driver.add_done_callback(_log_failure)
         if options.state_file is not None:
             self._keeper = asyncio.create_task(self._keep(options.state_file, built.origin))
 
@@ -266,6 +270,12 @@ class SimulatorServer:
             await feed.wait_for_subscriber()
             self.state.clock.resume()
         await venue.run(feed.publish, feed.finish)
+
+
+def _log_failure(driver: asyncio.Task[None]) -> None:
+    """Say that the market has stopped, for whoever runs a server and does not `wait_failed`."""
+    if not driver.cancelled() and (error := driver.exception()) is not None:
+        _log.error("the simulated market stopped: %s", error, exc_info=error)
 
 
 def _url(name: str, port: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.fixtures.simulated import Member, write_recording
+from tests.fixtures.simulated import SHARE, Member, write_recording
 from tradetui.domain.calendar import Calendar, ns
 from tradetui.domain.errors import UsageError
 from tradetui.simulator.server import SimulatorServer
@@ -92,3 +93,26 @@ async def test_at_full_speed_the_market_runs_and_limits_fill() -> None:
             while row["status"] not in ("complete", "cancelled"):
                 row = json.loads(await stream.receive_str())
         assert (row["order_id"], row["status"], row["average_price"]) == (order_id, "complete", bid)
+
+
+async def test_a_recording_damaged_in_its_middle_ends_the_market_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its head is read at the start, so the damage is met only when the replay gets there."""
+    file = write_recording(tmp_path, minutes=60) / "BSE.jsonl.gz"
+    (tmp_path / "BANKNIFTY_59000_CE_30_DEC_25.jsonl.gz").unlink()
+    lines = gzip.decompress(file.read_bytes()).splitlines()
+    lines[600] = b'{"rx_ms": 1, "feeds": {"NSE_EQ|INE118H01025": {}}}'
+    file.write_bytes(gzip.compress(b"\n".join(lines)))
+    options = SimOptions(auto_approve=True, replay=file, speed=None)
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        url = (await member.get("/v3/feed/market-data-feed/authorize")).data["authorized_redirect_uri"]
+        async with session.ws_connect(url) as feed:
+            wanted = {"method": "sub", "data": {"mode": "ltpc", "instrumentKeys": [SHARE]}}
+            await feed.send_bytes(json.dumps(wanted).encode())
+            with pytest.raises(UsageError, match="damaged"):
+                await asyncio.wait_for(sim.wait_failed(), 20)
+        assert (await member.get("/v2/user/profile")).status == 200
+    assert "the simulated market stopped" in caplog.text
