@@ -98,6 +98,7 @@ class TradeApp(App[int]):
     Attributes:
         first_paint_ns: ``time.perf_counter_ns`` when the first paint was handed to the terminal; 0 before.
         frame_ms: How long the last frame took to build.
+        leaving: The user has quit, or a signal asked for it.
     """
 
     AUTO_FOCUS = None
@@ -125,7 +126,7 @@ class TradeApp(App[int]):
         self.hz = min(max(self.settings.hz, 1.0), RATES[0])
         self.first_paint_ns = 0
         self.frame_ms = 0.0
-        self._leaving = False
+        self.leaving = False
         self._mode_word = ""
         self._asked: Look | None = None
         # Not a worker: those are waited for at exit, and quitting must not hang on a slow start.
@@ -187,14 +188,14 @@ class TradeApp(App[int]):
             self.post_message(NotStarted(error))
             return
         self.desk.handle = handle
-        if self._leaving:
+        if self.leaving:
             handle.stop()
         else:
             self.post_message(Started(handle))
 
     def on_started(self, message: Started) -> None:
         """The engine runs: follow it."""
-        if self._leaving:
+        if self.leaving:
             message.handle.stop()
             return
         self.controller.ui.status = "running"
@@ -241,10 +242,19 @@ class TradeApp(App[int]):
         await super().on_event(event)
 
     def _key(self, key: str, char: str) -> None:
+        if self.controller.ui.ticket is not None:
+            # Send is judged by the newest answer of the checks, not by the last frame's.
+            self._pull()
         self.controller.key(key, char, self._clock())
         self._run_effects()
         self._ask()
         self.paint()
+
+    def _pull(self) -> None:
+        """Take the newest snapshot."""
+        snap = self.desk.snapshot()
+        if snap is not None:
+            self.controller.take(snap, self._clock())
 
     def _ask(self) -> None:
         """Tell the engine what to show next, when that changed."""
@@ -370,22 +380,19 @@ class TradeApp(App[int]):
         Returns:
             How many lines changed.
         """
-        now = self._clock()
-        snap = self.desk.snapshot()
-        if snap is not None:
-            self.controller.take(snap, now)
+        self._pull()
         if self.desk.handle is not None and not self.desk.error:
             stopped = self.desk.handle.stopped()
             if isinstance(stopped, BaseException):
                 self.controller.fail(words_of(stopped))
-            elif stopped and not self._leaving:
+            elif stopped and not self.leaving:
                 self.controller.fail("the engine has ended")
         self._ask()
         return self.paint(force=not self.settings.auto)
 
     def _tick(self) -> None:
         """One frame on the timer; the next is asked for only after this one was painted."""
-        if self._leaving:
+        if self.leaving:
             return
         started = time.perf_counter_ns()
         queued = self._queued()
@@ -428,7 +435,7 @@ class TradeApp(App[int]):
 
     def leave(self) -> None:
         """Quit: the engine begins its orderly stop, the screen goes."""
-        self._leaving = True
+        self.leaving = True
         if self.desk.handle is not None:
             self.desk.handle.stop()
         code = 1 if self.desk.error else 0

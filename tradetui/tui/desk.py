@@ -24,7 +24,7 @@ class Desk:
     @property
     def ready(self) -> bool:
         """Whether orders can be asked for."""
-        return self.handle is not None and not self.error
+        return self.handle is not None and not self.error and self.handle.stopped() is False
 
     def snapshot(self) -> Snapshot | None:
         """The newest snapshot."""

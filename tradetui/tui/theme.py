@@ -7,7 +7,7 @@ The default pair for gain and loss is blue and orange: it stays apart for every 
 from __future__ import annotations
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 _DARK = {
     "background": "#101418",
@@ -185,6 +185,7 @@ class Palette:
                 surface="ansi_default",
                 panel="ansi_default",
                 boost="ansi_default",
+                variables=BUILTIN_THEMES["ansi-dark"].variables,
             )
         return Theme(
             name=f"tradetui-{self.name}-{self.pair}",

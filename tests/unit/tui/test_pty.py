@@ -135,7 +135,7 @@ def test_a_whole_round_trip_by_keyboard() -> None:
         assert term.ended() == 0
 
 
-def test_three_tickets_in_one_read_keep_their_order() -> None:
+def test_fields_typed_in_one_read_keep_their_order() -> None:
     with running() as term:
         term.write(b"b12@100\x15150.5\t\t\r")
         term.until("BUY 12 RELIANCE LIMIT 150.50")

@@ -35,7 +35,7 @@ def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[L
     else:
         lines += _review(ticket, inner)
     room = height - 2 - len(lines) - 2
-    lines += _effect(frame.live, answer, ticket)[: max(room, 1)]
+    lines += _effect(frame.live, answer, ticket, inner)[: max(room, 1)]
     room = height - 2 - len(lines) - 2
     lines += _checks(answer, ticket, inner, max(room, 1))
     lines = [*lines[: height - 4], *([()] * max(0, height - 4 - len(lines)))]
@@ -133,20 +133,23 @@ def _review(ticket: Ticket, width: int) -> list[Line]:
     return [((" " + part, f"{side}+bold"),) for part in wrap(text, width - 2)]
 
 
-def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket) -> list[Line]:
+def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket, width: int) -> list[Line]:
     if answer is None:
         return [((f" {missing(ticket) or 'waiting for the checks ...'}", "dim"),)]
-    money: list[Span] = [
-        (" value ", "dim"),
-        (fmt.money(answer.value), "text"),
-        ("  margin ", "dim"),
-        (fmt.money(answer.margin), "error" if answer.margin > snap.available else "text"),
-        ("  charges ", "dim"),
-        (fmt.money(answer.charges), "text"),
+    pairs = [
+        ("value", fmt.money(answer.value), "text"),
+        ("margin", fmt.money(answer.margin), "error" if answer.margin > snap.available else "text"),
+        ("charges", fmt.money(answer.charges), "text"),
     ]
     if answer.worst_price:
-        money += [("  worst ", "dim"), (fmt.money(answer.worst_price), "warn")]
-    return [((f" {clean(answer.effect)}" if answer.effect else "", "title+bold"),), tuple(money)]
+        pairs.append(("worst", fmt.money(answer.worst_price), "warn"))
+    lines: list[list[Span]] = [[]]
+    for name, text, style in pairs:
+        cell: list[Span] = [(f" {name} ", "dim"), (f"{text} ", style)]
+        if lines[-1] and line_width((*lines[-1], *cell)) > width:
+            lines.append([])
+        lines[-1] += cell
+    return [((f" {clean(answer.effect)}" if answer.effect else "", "title+bold"),), *map(tuple, lines)]
 
 
 _VERDICTS = {Verdict.WARN: ("WARN ", "warn"), Verdict.BLOCK: ("BLOCK", "error")}
