@@ -1,14 +1,13 @@
 """Keeping a simulated account from run to run: clock, orders, trades, positions, holdings, in one JSON file.
 
-Only the day it was written in is taken up again, and only by the same world: another day is another market,
-and its prices would not fit.
+Only the same world takes it up again: another market's prices would not fit.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -157,9 +156,14 @@ def _trade(row: _Row) -> Trade:
     return Trade(**{**row, **words})
 
 
-def unlisted(kept: Kept, listed: Sequence[str]) -> list[str]:
-    """Instruments of the kept day that the world does not list: then the day cannot be taken up."""
-    keys = {steps[-1].key for steps in kept.histories}
-    keys |= {position.instrument_key for position in kept.positions}
-    keys |= {holding.instrument_key for holding in kept.holdings}
-    return sorted(keys - set(listed))
+def without_expired(kept: Kept, listed: Collection[str]) -> Kept:
+    """The account without what the world no longer lists: contracts that ended lapse worthless into cash."""
+    gone = [position for position in kept.positions if position.instrument_key not in listed]
+    settled = sum(position.realised - position.cost for position in gone)
+    return replace(
+        kept,
+        opening=Money(kept.opening + settled),
+        positions=tuple(one for one in kept.positions if one.instrument_key in listed),
+        holdings=tuple(one for one in kept.holdings if one.instrument_key in listed),
+        histories=tuple(steps for steps in kept.histories if steps[-1].key in listed),
+    )

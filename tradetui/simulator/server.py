@@ -99,6 +99,17 @@ class SimulatorServer:
         return self._state
 
     @property
+    def venue(self) -> Venue:
+        """The market and the exchange of the running server.
+
+        Raises:
+            RuntimeError: The server is not running.
+        """
+        if self._venue is None:
+            raise RuntimeError("the simulator is not running")
+        return self._venue
+
+    @property
     def urls(self) -> Urls:
         """Base URLs of the running server."""
         return self.state.urls
@@ -160,9 +171,8 @@ class SimulatorServer:
         Raises:
             UsageError: The moment has passed.
         """
-        assert self._venue is not None
         assert self._feed is not None
-        self._venue.jump(to_ns)
+        self.venue.jump(to_ns)
         await self._feed.refresh()
 
     async def wait_failed(self) -> None:

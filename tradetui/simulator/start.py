@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tradetui.domain.calendar import Calendar, Segment, ist_date
+from tradetui.domain.calendar import Calendar, PhaseKind, Segment
 from tradetui.domain.errors import CalendarUnknown, UsageError
 from tradetui.simulator.clock import last_session_open_ns
-from tradetui.simulator.keep import Kept, load, unlisted
+from tradetui.simulator.keep import Kept, load, without_expired
 from tradetui.simulator.state import SimOptions
 from tradetui.simulator.worlds.base import World
 
@@ -75,7 +75,10 @@ def start_of(options: SimOptions, calendar: Calendar, now_ns: int) -> int:
 
 
 def resume(options: SimOptions, start: Start) -> Kept | None:
-    """The kept day to go on with; None to start afresh. The world is moved to where that day was left.
+    """The kept account to go on with, its clock set to where to go on; None to start afresh.
+
+    The exchange goes on where it was left, or at the asked start if that is later. Under ``--jump-to-open`` a
+    market left after its close goes on at the next open. The world is moved there.
 
     Raises:
         UsageError: The state file is damaged.
@@ -83,10 +86,21 @@ def resume(options: SimOptions, start: Start) -> Kept | None:
     if options.state_file is None:
         return None
     kept = load(options.state_file)
-    if kept is None or kept.world != start.origin or kept.day != ist_date(start.start_ns):
+    if kept is None or kept.world != start.origin:
         return None
-    if unlisted(kept, [one.key for one in start.world.instruments]):
+    if options.day is not None and kept.day != options.day:
         return None
-    if kept.clock_ns > start.start_ns:
-        start.world.skip(kept.clock_ns)
-    return kept
+    clock_ns = max(kept.clock_ns, start.start_ns)
+    if options.jump_to_open and not _trades(start.calendar, clock_ns):
+        clock_ns = start.calendar.next_open(Segment.EQ_OTHER, clock_ns)
+    if clock_ns > start.start_ns:
+        start.world.skip(clock_ns)
+    return replace(without_expired(kept, {one.key for one in start.world.instruments}), clock_ns=clock_ns)
+
+
+def _trades(calendar: Calendar, t_ns: int) -> bool:
+    """Whether shares trade continuously at a moment; a day the calendar does not know has no session."""
+    try:
+        return calendar.phase_at(Segment.EQ_OTHER, t_ns) is PhaseKind.CONTINUOUS
+    except CalendarUnknown:
+        return False

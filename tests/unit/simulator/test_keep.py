@@ -10,8 +10,12 @@ import aiohttp
 import pytest
 
 from tests.fixtures.simulated import Member, write_recording
+from tradetui.domain.calendar import ist_date, ist_datetime
 from tradetui.domain.errors import UsageError
-from tradetui.simulator.keep import load
+from tradetui.domain.money import to_money, to_price
+from tradetui.domain.order import Product, Side
+from tradetui.domain.position import Position
+from tradetui.simulator.keep import Kept, load, without_expired
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
 
@@ -76,3 +80,38 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         file.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match=r"sim\.json"):
             load(file)
+
+
+async def test_a_market_left_after_its_close_goes_on_at_the_next_open(tmp_path: Path) -> None:
+    options = SimOptions(
+        auto_approve=True, jump_to_open=True, variant="thin", speed=0, state_file=tmp_path / "sim.json"
+    )
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        key = (await member.get("/v2/portfolio/long-term-holdings")).data[0]["instrument_token"]
+        await member.control("/clock", {"jump": "10:00"})
+        await member.place(key, order_type="MARKET", price=0, market_protection=-1, product="D", quantity=2)
+        first = (await member.get("/v2/order/retrieve-all")).data
+        await member.control("/clock", {"jump": "20:00"})
+        left = ist_date(sim.state.clock.now_ns())
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        now_ns = sim.state.clock.now_ns()
+        assert ist_date(now_ns) > left
+        assert f"{ist_datetime(now_ns):%H:%M}" == "09:15"
+        assert [row["quantity"] for row in (await member.get("/v2/portfolio/short-term-positions")).data] == [
+            2
+        ]
+        assert (await member.get("/v2/order/retrieve-all")).data == []
+        assert first[0]["status"] == "complete"
+
+
+def test_contracts_that_ended_lapse_into_cash() -> None:
+    bought = Position("NSE_FO|1", Product.DELIVERY).apply(Side.BUY, 35, to_price(10))
+    kept_share = Position("NSE_EQ|INE118H01025", Product.INTRADAY).apply(Side.BUY, 1, to_price(100))
+    kept = Kept("w", 0, to_money(1000), (bought, kept_share))
+    left = without_expired(kept, {"NSE_EQ|INE118H01025"})
+    assert left.positions == (kept_share,)
+    assert left.opening == to_money(650)
