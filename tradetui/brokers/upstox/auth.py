@@ -39,7 +39,9 @@ from tradetui.domain.text import clean
 
 __all__ = [
     "AuthStatus",
+    "SimulatorAbout",
     "SimulatorLogin",
+    "about_simulator",
     "browser_login",
     "code_from_paste",
     "dialog_url",
@@ -142,13 +144,25 @@ async def _follow_dialog(session: Any, hosts: Hosts, app: AppCredentials) -> Sec
     return code_from_answer(urlsplit(location).query, state)
 
 
-async def host_clock(hosts: Hosts) -> NowNs:
-    """The clock that a host's tokens die by: the machine's, or a simulator's own.
+@dataclass(frozen=True, slots=True)
+class SimulatorAbout:
+    """What a simulator says of itself without a login.
 
-    A simulator that cannot be asked counts as one that keeps the machine's time.
+    Attributes:
+        api_key: Key of its demo app.
+        redirect_uri: Redirect address registered for that app.
+        ahead_ns: Its clock minus this machine's, ns.
     """
+
+    api_key: str
+    redirect_uri: str
+    ahead_ns: int
+
+
+async def about_simulator(hosts: Hosts) -> SimulatorAbout | None:
+    """What the simulator at a loopback host says of itself; ``None`` when nothing there is one."""
     if not hosts.is_loopback:
-        return time.time_ns
+        return None
     import aiohttp
 
     try:
@@ -158,8 +172,20 @@ async def host_clock(hosts: Hosts) -> NowNs:
         ):
             about = await answer.json(content_type=None)
         ahead_ns = int(about["clock"]["now_ms"]) * 1_000_000 - time.time_ns()
+        return SimulatorAbout(clean(about["api_key"], 80), clean(about["redirect_uri"], 200), ahead_ns)
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def host_clock(hosts: Hosts) -> NowNs:
+    """The clock that a host's tokens die by: the machine's, or a simulator's own.
+
+    A simulator that cannot be asked counts as one that keeps the machine's time.
+    """
+    about = await about_simulator(hosts)
+    if about is None:
         return time.time_ns
+    ahead_ns = about.ahead_ns
     return lambda: time.time_ns() + ahead_ns
 
 

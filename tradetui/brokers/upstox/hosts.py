@@ -173,3 +173,19 @@ class Hosts:
 
 LIVE: Final = Hosts()
 """Upstox itself."""
+
+
+def chosen_hosts(main: str = "", order: str = "", feed: str = "", assets: str = "") -> Hosts | None:
+    """Base URLs out of those that somebody chose, empty where nothing was; ``None`` when none was.
+
+    Never mixed with Upstox's own hosts: what was not chosen follows the main URL.
+
+    Raises:
+        ConfigError: Some were chosen, but not the main one; or one is not a URL that may be used.
+    """
+    if not (main or order or feed or assets):
+        return None
+    if not main:
+        raise ConfigError("a base URL was given without the main one", "add --url-main")
+    socket = main.replace("http", "ws", 1) if main.startswith("http") else main
+    return Hosts(main=main, order=order or main, feed=feed or socket, assets=assets or main)
