@@ -69,6 +69,7 @@ class Store:
         memory_mb: int = 128,
         interval_s: float = 0.5,
         chunk_rows: int = CHUNK_ROWS,
+        lossless: bool = False,
     ) -> Store:
         """Open the files in a folder, making what is missing; returns when both can be used.
 
@@ -81,6 +82,8 @@ class Store:
             memory_mb: Memory limit of the market database, MB.
             interval_s: Longest wait of a row before it is written, seconds.
             chunk_rows: Ticks in one of the buffers.
+            lossless: When the buffers are full, `ticks` waits (5 s at most) instead of dropping: for replays at
+                full speed and back-tests, whose world can wait. A live run drops, counts and goes on.
 
         Raises:
             StorageError: A file is in use by another program, is from a newer version, or the disk refuses.
@@ -95,6 +98,7 @@ class Store:
                 depth,
                 interval_s,
                 chunk_rows,
+                lossless,
             ),
         )
 
@@ -105,11 +109,12 @@ class Store:
         *,
         multiplier: Callable[[str], int] = lambda _: 1,
         chunk_rows: int = CHUNK_ROWS,
+        lossless: bool = True,
     ) -> Store:
         """A store that is gone with the process: for back-tests and tests."""
         return cls(
             LedgerThread(None, Settings(memory_mb=64), multiplier, None),
-            MarketThread(None, Settings(), instruments, chunk_rows=chunk_rows),
+            MarketThread(None, Settings(), instruments, chunk_rows=chunk_rows, lossless=lossless),
         )
 
     # --- the loop's side: returns at once -------------------------------------------------------------

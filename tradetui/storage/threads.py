@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ MAX_CHUNKS: Final = 8
 """Chunks of ticks in all: 131,072 rows, 46 MB."""
 MAX_BARS: Final = 200_000
 MAX_RECORDS: Final = 100_000
+_PATIENCE_S: Final = 5.0
 
 
 class LedgerThread(Writer):
@@ -142,6 +144,8 @@ class MarketThread(Writer):
         instruments: Instruments by slot; may grow.
         depth: Keep depth levels 2 to 5.
         interval_s: Longest wait of a row.
+        chunk_rows: Rows of one buffer.
+        lossless: Wait for room, within reason, instead of dropping: for worlds that can wait.
     """
 
     def __init__(
@@ -152,12 +156,15 @@ class MarketThread(Writer):
         depth: bool = True,
         interval_s: float = 0.5,
         chunk_rows: int = CHUNK_ROWS,
+        lossless: bool = False,
     ) -> None:
         super().__init__("market writer", path, MARKET, settings, interval_s)
         self._instruments = instruments
         self._depth = depth
         self._flush_rows = min(FLUSH_ROWS, chunk_rows)
         self._chunk_rows = chunk_rows
+        self._lossless = lossless
+        self._room = threading.Condition(self._lock)
         self._made = 2
         self._current: TickChunk | None = TickChunk(chunk_rows)
         self._spare: list[TickChunk] = [TickChunk(chunk_rows)]
@@ -185,8 +192,16 @@ class MarketThread(Writer):
     def _next_chunk(self) -> TickChunk | None:
         if self._current is not None:
             self._full.append(self._current)
-        self._current = self._spare.pop() if self._spare else None
+            self._current = None
         self._wake.set()
+        if not self._spare and self._made < MAX_CHUNKS:
+            # The writer makes spare chunks ahead of need; in a burst beyond that a stall of some
+            # milliseconds is better than a loss.
+            self._spare.append(TickChunk(self._chunk_rows))
+            self._made += 1
+        if not self._spare and self._lossless and not self._failures:
+            self._room.wait_for(lambda: self._spare or self._failures or self._closed, _PATIENCE_S)
+        self._current = self._spare.pop() if self._spare else None
         return self._current
 
     def put_bars(self, candles: Sequence[Candle]) -> None:
@@ -232,14 +247,18 @@ class MarketThread(Writer):
             self._full.popleft()
             chunk.rows = 0
             self._spare.append(chunk)
+            self._room.notify()
 
     def _tend(self) -> None:
         """Keep a spare chunk ready, made here: filling fresh memory would stall the loop."""
-        if not self._spare and self._made < MAX_CHUNKS:
+        with self._lock:
+            make = not self._spare and self._made < MAX_CHUNKS
+            self._made += make
+        if make:
             fresh = TickChunk(self._chunk_rows)
-            self._made += 1
             with self._lock:
                 self._spare.append(fresh)
+                self._room.notify()
         with self._lock:
             if self._current is None and self._spare:
                 self._current = self._spare.pop()

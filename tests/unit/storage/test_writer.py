@@ -55,7 +55,7 @@ NO_SPACE = duckdb.IOException("IO Error: Could not write file: No space left on 
 
 
 def test_ticks_wait_for_room_within_bounds_and_drops_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store.in_memory(list(ALL), chunk_rows=100)
+    store = Store.in_memory(list(ALL), chunk_rows=100, lossless=False)
     disk = FullDisk(monkeypatch, store._market.market, "write_ticks", NO_SPACE)
     taken = 0
     for step in range(50):
@@ -78,6 +78,19 @@ def test_ticks_wait_for_room_within_bounds_and_drops_are_counted(monkeypatch: py
     store.flush()
     assert store.market_frame("SELECT count(*) FROM ticks").item() == stored + 60
     assert store.dropped() == before
+    store.close()
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_world_that_can_wait_loses_nothing_and_a_live_one_counts(lossless: bool) -> None:
+    store = Store.in_memory(list(ALL), chunk_rows=50, lossless=lossless)
+    batch = frame(70)
+    for step in range(200):  # much faster than any disk
+        store.ticks(T0_NS + step, batch)
+    store.flush()
+    stored = store.market_frame("SELECT count(*) FROM ticks").item()
+    assert stored + store.dropped() == 14_000
+    assert (store.dropped() == 0) is lossless
     store.close()
 
 
