@@ -130,7 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     _normal("page.up", "pageup", "up one page"),
     _normal("top", "g home", "first row"),
     _normal("bottom", "G end", "last row"),
-    _normal("open", "enter", "open the row: chart of an instrument, votes of a signal"),
+    _normal("open", "enter", "open the row: chart of an instrument, facts of an order, votes of a signal"),
     _normal("order.from", "o O", "signals: open a ticket from the suggestion"),
     _normal("watch.remove", "delete", "take the instrument off the watchlist"),
     _normal("sort", "r", "watchlist: sort by the next column", "", 18),

@@ -157,7 +157,7 @@ class TradeApp(App[int]):
 
     def _notice(self, frame: Frame, width: int, height: int) -> list[Line]:
         if self._geometry.size is Size.NONE:
-            text = f" terminal too small: {self.size.width}x{self.size.height}, needs 30x8"
+            text = f" too small: {self.size.width}x{self.size.height} < 30x8"
             return [((text, "warn+bold"),)]
         return bottom.notice(frame, width, height)
 

@@ -49,14 +49,18 @@ def signed_units(value: int) -> str:
 
 
 def compact(value: float) -> str:
-    """A large number in at most six columns: ``1.2Cr``, ``84.1L``, ``12.3K``."""
+    """A large number in at most six columns, seven with a minus: ``1.2Cr``, ``84.1L``, ``12.3K``."""
     size = abs(value)
-    if size >= 1e12:
-        return f"{value / 1e7:.0e}Cr"
-    for limit, scale, word in ((9.995e6, 1e7, "Cr"), (99_950.0, 1e5, "L"), (9_999.5, 1e3, "K")):
+    for limit, scale, word in (
+        (9.9995e10, 1e12, "LCr"),
+        (9.995e6, 1e7, "Cr"),
+        (99_950.0, 1e5, "L"),
+        (9_999.5, 1e3, "K"),
+    ):
         if size >= limit:
             scaled = value / scale
-            return f"{scaled:.0f}{word}" if abs(scaled) >= 99.95 else f"{scaled:.1f}{word}"
+            text = f"{scaled:.1f}{word}"
+            return text if len(text.lstrip("-")) <= 6 and abs(scaled) < 99.95 else f"{scaled:.0f}{word}"
     return f"{value:.0f}"
 
 

@@ -155,7 +155,7 @@ def _medium(body: Rect, recent: tuple[Pane, ...]) -> dict[Pane, Rect]:
     high = body.height * 11 // 20
     middle = (body.height - high) // 2
     low = body.height - high - middle
-    left = 40 + max(0, (body.width - 120) // 4)
+    left = 42 + max(0, (body.width - 120) // 4)
     depth = 30
     chart = body.width - left - depth
     half = body.width * 11 // 20

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tradetui.domain.view import InstrumentRow, Snapshot
 from tradetui.tui import fmt
 from tradetui.tui.layout import NUMBERS, Geometry, Pane
+from tradetui.tui.panes.orders import details
 from tradetui.tui.panes.signals import explanation
 from tradetui.tui.state import (
     INTERVALS,
@@ -194,11 +195,21 @@ class Navigator:
             ui.text_scroll = 0
             ui.mode = UiMode.TEXT
         else:
-            key = self.target_key()
-            if key:
-                self.select(key)
-                if key not in ui.keys:
-                    ui.keys.append(key)
+            self._open_row()
+
+    def _open_row(self) -> None:
+        """Let depth and chart follow the row's instrument; an order also says all that is known of it."""
+        ui, snap = self.ui, self._shown()
+        key = self.target_key()
+        if key:
+            self.select(key)
+            if key not in ui.keys:
+                ui.keys.append(key)
+        order = next((order for order in snap.orders if order.tag == ui.cursors.get(Pane.ORDERS)), None)
+        if ui.focus is Pane.ORDERS and order is not None:
+            ui.texts = details(order, name_of(snap, ui, order.request.instrument_key))
+            ui.text_scroll = 0
+            ui.mode = UiMode.TEXT
 
     def target_key(self) -> str:
         """The instrument that trading keys are aimed at: the marked row's, else the selected one."""

@@ -385,13 +385,13 @@ async def test_digits_tab_and_zoom_choose_panes(size: tuple[int, int]) -> None:
         await s.press("f")
         assert [pane for pane, widget in s.app.panes.items() if widget.display] == [Pane.WATCH]
         await s.press("tab")
-        assert ui.zoom
+        assert [pane for pane, widget in s.app.panes.items() if widget.display] == [Pane.CHART]
         await s.press("escape")
-        assert not ui.zoom
         assert sum(widget.display for widget in s.app.panes.values()) > 1
-        assert ui.focus is Pane.DEPTH
+        await s.press("d")
+        assert ui.recent[0] is Pane.DEPTH
         await s.press("C")
-        assert ui.focus is Pane.CHART
+        assert ui.recent[:2] == (Pane.CHART, Pane.DEPTH)
 
 
 async def test_chart_keys() -> None:
@@ -570,3 +570,17 @@ async def test_markup_and_control_characters_from_outside_stay_text() -> None:
         assert "\x1b" not in s.text()
         assert "\u202e" not in s.text()
         assert "[bold]x[/bold]" in s.text()
+
+
+async def test_an_order_says_all_that_is_known_of_it() -> None:
+    handle = FakeHandle()
+    handle.orders = [
+        replace(resting("TT9"), status=OrderStatus.REJECTED, message="margin is short by 1,204.50")
+    ]
+    async with screen((80, 24), handle) as s:
+        await s.press("6", "j", "enter")
+        text = s.text()
+        assert "margin is short by 1,204.50" in text
+        assert "tag      TT9" in text
+        await s.press("escape")
+        assert s.app.controller.ui.selected == RELIANCE.key

@@ -76,7 +76,9 @@ def _table(frame: Frame, view: DepthView, width: int, height: int) -> list[Line]
 def _ladder(frame: Frame, view: DepthView, width: int, height: int) -> list[Line]:
     places = decimals(view)
     figures = _figures(view, width)
-    levels = max(1, min((height - 3 - len(figures)) // 2, max(len(view.bids), len(view.asks), 1)))
+    # Five levels come before the day's figures; more levels only where both have room.
+    room = max(min(5, (height - 3) // 2), (height - 3 - len(figures)) // 2, 1)
+    levels = min(room, max(len(view.bids), len(view.asks), 1))
     bids, asks = view.bids[:levels], view.asks[:levels]
     top = max([level.qty for level in (*bids, *asks)] or [1]) or 1
     side = (width - 13) // 2
@@ -164,7 +166,13 @@ def _figures(view: DepthView, width: int) -> list[Line]:
         )
     for side, price, qty in view.own[:3]:
         pairs.append(
-            [("* my ", "key"), (f"{side} {fmt.units(qty)} @ {fmt.price(price, places)}", side.lower())]
+            [
+                ("* my ", "key"),
+                (
+                    f"{side} {fmt.units(qty)} @ {fmt.price(price, places) if price else 'trigger'}",
+                    side.lower(),
+                ),
+            ]
         )
     return [((" ", "text"), *spans) for spans in pairs if width > 10]
 

@@ -7,7 +7,7 @@ from tradetui.domain.text import clean
 from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec, marked, window
-from tradetui.tui.spans import Line, Span, fit, right
+from tradetui.tui.spans import Line, Span, fit, right, wrap
 from tradetui.tui.state import Frame, name_of, sorted_orders
 
 _WORDS = {
@@ -48,9 +48,9 @@ def price_words(order: Order) -> str:
 
 def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Column heads and rows."""
-    symbol = 15 if width < 100 else 22
-    price = 12 if width < 76 else 16
-    head = f" {fit('SIDE', 5)}{right('DONE/QTY', 12)} {fit('SYMBOL', symbol)}{right('PRICE', price)} {fit('STATE', 10)}AGE   "
+    symbol = 14 if width < 100 else 24
+    price = max(12, min(22 if width >= 100 else 16, width - symbol - 35))
+    head = f" {fit('SIDE', 5)}{right('DONE/QTY', 11)} {fit('SYMBOL', symbol)}{right('PRICE', price)} {fit('STATE', 10)}AGE   "
     lines: list[Line] = [((fit(head, width), "dim"),)]
     orders = sorted_orders(frame.snap.orders)
     if not orders:
@@ -82,9 +82,9 @@ def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:
             fit(request.side.value, 5),
             ("buy" if request.side is Side.BUY else "sell") + ("" if ended else "+bold"),
         ),
-        (right(done, 12), "dim" if ended else "text"),
+        (right(done, 11), "dim" if ended else "text"),
         (
-            " " + fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol),
+            " " + fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol),
             "dim" if ended else "text",
         ),
         (right(at, price), "dim" if ended else "text"),
@@ -101,6 +101,30 @@ def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:
     elif request.source != "manual":
         spans.append((clean(request.source), "dim"))
     return tuple(spans)
+
+
+def details(order: Order, symbol: str) -> tuple[str, tuple[str, ...]]:
+    """Title and lines that say all that is known of an order."""
+    request = order.request
+    side = f"{request.side.value} {fmt.units(request.qty)} {symbol}"
+    lines = [
+        f"{side}  {price_words(order)}  {request.product.value} {request.validity.value}",
+        f"state    {order.status.value}"
+        + (f" (the broker says: {clean(order.raw_status)})" if order.raw_status else ""),
+        f"filled   {fmt.units(order.filled_qty)} of {fmt.units(request.qty)}"
+        + (f" at {fmt.money(order.average_price)}" if order.average_price else ""),
+        f"made     {fmt.clock(order.created_ns // 1_000_000)} IST, last change {fmt.clock(order.updated_ns // 1_000_000)}",
+        f"tag      {clean(order.tag)}",
+        f"broker   {clean(order.broker_id) or fmt.NEVER}   exchange {clean(order.exchange_id) or fmt.NEVER}",
+        f"source   {clean(request.source)}" + (f": {clean(request.reason)}" if request.reason else ""),
+    ]
+    if order.foreign:
+        lines.append("foreign  placed elsewhere and adopted here")
+    if order.message:
+        lines += ["", *wrap(clean(order.message), 74)]
+    if order.status is OrderStatus.UNKNOWN:
+        lines += ["", "Sent, and no answer that makes sense came back. Only the broker's own book can tell."]
+    return side, tuple(lines)
 
 
 SPEC = PaneSpec(Pane.ORDERS, title, body, 4.0)

@@ -54,7 +54,7 @@ def _row(row: PositionRow, symbol: int, *, wide: bool, full: bool) -> Line:
     flat = row.qty == 0
     base = "dim" if flat else "text"
     spans = [
-        (fit(row.symbol, symbol), base),
+        (fit(fit(row.symbol, symbol - 1), symbol), base),
         (fit(_PRODUCTS.get(row.product, row.product), 6), "dim"),
         (right(fmt.signed_units(row.qty) if row.qty else "flat", 8), base if flat else tone(row.qty)),
         (right(fmt.money(row.average) if row.average else fmt.NEVER, 10), base),

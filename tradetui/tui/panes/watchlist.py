@@ -44,11 +44,11 @@ def title(frame: Frame, width: int) -> tuple[Line, Line]:
 def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Column heads and rows."""
     trend = 8 if width >= 52 else 0
-    symbol = width - (1 + 1 + 11 + 8 + 7 + (trend + 1 if trend else 0))
+    symbol = width - (1 + 1 + 10 + 7 + 7 + (trend + 1 if trend else 0))
     head = (
         fit(" SYMBOL", symbol + 1)
-        + right("LTP", 12)
-        + right("CHG%", 8)
+        + right("LTP", 11)
+        + right("CHG%", 7)
         + right("VOL", 7)
         + ("  " + fit("TREND", trend - 1) if trend else "")
     )
@@ -69,7 +69,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
 def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int) -> list[Span]:
     name = name_of(frame.snap, frame.ui, key) if row is None else row.symbol
     if row is None:
-        return [(fit(name, symbol), "dim"), (right(fmt.NEVER, 12) + right(fmt.NEVER, 8), "dim")]
+        return [(fit(name, symbol), "dim"), (right(fmt.NEVER, 11) + right(fmt.NEVER, 7), "dim")]
     mark = "+" if row.position_qty > 0 else "-" if row.position_qty < 0 else ""
     stale = "~" if row.stale else " "
     quiet = row.stale or row.ltp is None
@@ -85,8 +85,8 @@ def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int) 
     spans = [
         *name_cell,
         (stale, "warn"),
-        (right(fmt.price(row.ltp, row.decimals), 11), "dim" if quiet else "text+bold"),
-        (right(fmt.percent(row.change_pct), 8), "dim" if quiet else tone(row.change_pct)),
+        (right(fmt.price(row.ltp, row.decimals), 10), "dim" if quiet else "text+bold"),
+        (right(fmt.percent(row.change_pct), 7), "dim" if quiet else tone(row.change_pct)),
         (right(volume, 7), "dim"),
     ]
     if trend:

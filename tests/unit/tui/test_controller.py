@@ -1,0 +1,136 @@
+"""All keys at once: whatever is pressed, nothing that adds risk leaves without a painted review."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fixtures.fake_handle import RELIANCE, WATCH, FakeHandle
+from tradetui.domain.events import OperatorKind
+from tradetui.domain.order import OrderRequest
+from tradetui.tui.actions import ACTIONS, KeyMap
+from tradetui.tui.controller import Controller
+from tradetui.tui.desk import Desk
+from tradetui.tui.layout import Pane, arrange
+from tradetui.tui.ticket import DEAD_MS, Phase
+
+KEYS = sorted({key for action in ACTIONS for key in action.keys} | set("0123456789abcyn "))
+REDUCING = {
+    OperatorKind.CANCEL,
+    OperatorKind.CANCEL_ALL,
+    OperatorKind.KILL,
+    OperatorKind.FLATTEN,
+    OperatorKind.DISARM,
+}
+
+
+def made() -> tuple[Controller, FakeHandle]:
+    handle = FakeHandle()
+    desk = Desk()
+    desk.handle = handle
+    controller = Controller(desk, KeyMap(), watch=WATCH, geometry=lambda: arrange(120, 40, (Pane.WATCH,)))
+    controller.ui.selected = RELIANCE.key
+    pull(controller, handle, 0)
+    return controller, handle
+
+
+def pull(controller: Controller, handle: FakeHandle, now: int) -> None:
+    """One frame: the engine answers the last look."""
+    handle.look(controller.look(10))
+    snap = handle.snapshot()
+    assert snap is not None
+    controller.take(snap, now)
+
+
+STEP = st.one_of(
+    st.tuples(st.sampled_from(KEYS), st.integers(0, 500)),
+    st.tuples(st.sampled_from(["b", "s", "enter", "f9", "5", "z", "x", "escape"]), st.integers(0, 500)),
+    st.tuples(st.sampled_from(["<pull>", "<paint>", "<paste>"]), st.integers(0, 200)),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(STEP, max_size=80))
+def test_no_keys_however_mad_place_an_order_that_was_not_read(steps: list[tuple[str, int]]) -> None:
+    controller, handle = made()
+    now = 1000
+    read: dict[OrderRequest, int] = {}
+    for key, wait in steps:
+        now += wait
+        before = len(handle.submitted)
+        if key == "<pull>":
+            pull(controller, handle, now)
+        elif key == "<paint>":
+            controller.painted(now)
+            ticket = controller.ui.ticket
+            if ticket is not None and ticket.phase is Phase.REVIEW and ticket.painted_ms == now:
+                assert ticket.request is not None
+                read[ticket.request] = now
+        elif key == "<paste>":
+            controller.paste("bs75\rx5", now)
+            assert len(handle.submitted) == before
+        else:
+            controller.key(key, key if len(key) == 1 else "", now)
+        for event in handle.submitted[before:]:
+            if event.kind is OperatorKind.PLACE:
+                assert event.request is not None
+                assert key in ("f9", "ctrl+x")
+                assert now - read[event.request] >= DEAD_MS
+            else:
+                assert event.kind in REDUCING or controller.ui.history
+    ids = [e.request.client_id for e in handle.submitted if e.kind is OperatorKind.PLACE and e.request]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_burst_of_more_than_six_keys_is_dropped_and_said() -> None:
+    controller, _ = made()
+    before = controller.ui.selected
+    for char in "jkjkjkjbjs":
+        controller.key(char, char, 1000)
+    assert "ticket" not in controller.ui.mode
+    assert "paste" in controller.ui.notice.text
+    controller.key("b", "b", 1040)
+    assert controller.ui.ticket is not None
+    assert before in controller.ui.keys
+
+
+def test_a_long_ticket_typed_in_no_time_is_not_a_paste() -> None:
+    controller, _ = made()
+    for char in "b1234@1502.35":
+        controller.key(char, char, 1000)
+    controller.key("enter", "", 1000)
+    ticket = controller.ui.ticket
+    assert ticket is not None
+    assert ticket.request is not None
+    assert (ticket.request.qty, ticket.request.price) == (1234, 15_023_500)
+
+
+def test_three_tickets_in_one_read() -> None:
+    controller, _ = made()
+    seen = []
+    for keys in (("b", "7", "5", "enter"), ("escape", "s", "1", "2", "enter"), ("escape", "b", "9", "enter")):
+        for key in keys:
+            controller.key(key, key if len(key) == 1 else "", 1000)
+        ticket = controller.ui.ticket
+        assert ticket is not None
+        assert ticket.request is not None
+        seen.append((ticket.request.side.value, ticket.request.qty, ticket.request.client_id))
+    assert [(side, qty) for side, qty, _ in seen] == [("BUY", 75), ("SELL", 12), ("BUY", 9)]
+    assert len({client_id for *_, client_id in seen}) == 3
+
+
+def test_paste_goes_into_a_line_or_a_number_field_only() -> None:
+    controller, handle = made()
+    controller.paste("q", 1000)
+    assert controller.effects == []
+    controller.key("slash", "/", 1000)
+    controller.paste("info\n", 1000)
+    assert controller.ui.prompt.text == "info"
+    controller.key("escape", "", 1000)
+    controller.key("b", "b", 1000)
+    controller.paste("1,250", 1000)
+    assert controller.ui.ticket is not None
+    assert controller.ui.ticket.qty == "1250"
+    controller.paste("12x\r", 1000)
+    assert controller.ui.ticket.qty == "1250"
+    assert handle.submitted == []
