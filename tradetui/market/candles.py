@@ -44,7 +44,7 @@ MINUTE_S = 60
 DEFAULT_INTERVALS = tuple(INTERVALS[name] for name in ("1m", "5m", "15m", "1h", "1d"))
 
 _FAR = 1 << 62
-_SCALAR_ROWS = 4
+_SCALAR_ROWS = 12
 _CLOSE_LIMIT = 500
 """Minutes the clock closes in one call: about ten milliseconds of work."""
 _HAS_MINUTE, _HAS_INDEX = int(Has.MINUTE), int(Has.INDEX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -300,7 +301,7 @@ rows = st.tuples(
 def test_columns_and_rows_build_the_same_bars(
     plan: list[list[tuple[int, int, float, int]]], i1: bool
 ) -> None:
-    """A frame of many rows equals the same rows one by one, in quotes, bars and counters."""
+    """A frame taken in by columns equals the same frame taken in row by row, call by call."""
     together, apart = Market(), Market()
     now = 1_000
     volume = [500] * 12
@@ -319,37 +320,18 @@ def test_columns_and_rows_build_the_same_bars(
             batch.minute[i] = (price, price + 1, price - 1, price, step + 1, OPEN + minute)
         frames.append((now, batch))
     for at, batch in frames:
-        # One batch at a time on both sides, but cut into frames of up to four rows on the other; the clock
-        # moves with the newest trade time of a whole frame, so the pieces get it in the same order.
-        together.feed(at, batch)
-        together.time(at)
-        order = np.arange(len(batch))
-        for piece in np.array_split(order, max(1, -(-len(order) // 4))):
-            apart.feed(at, _take(batch, piece))
-        apart.time(at)
-    for name in ("px", "qty", "minute", "version", "last_trade_ns", "since_ms"):
-        assert np.array_equal(getattr(together.quotes, name), getattr(apart.quotes, name))
-    assert together.quotes.out_of_order == apart.quotes.out_of_order
-    final = [_final(market) for market in (together, apart)]
-    assert final[0] == final[1]
-
-
-def _final(market: Market) -> dict[tuple[int, int, int, str], tuple[float, ...]]:
-    bars = [*market.bars, *market.builder.finish_day(), *market.builder.take_revised()]
-    return {
-        (c.slot, c.interval_s, c.start_ms, c.source): (c.open, c.high, c.low, c.close, c.volume) for c in bars
-    }
-
-
-def _take(batch: TickBatch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> TickBatch:
-    return TickBatch(
-        batch.kind,
-        batch.server_ms,
-        *(
-            getattr(batch, name)[rows]
-            for name in ("slot", "mask", "px", "qty", "depth", "greeks", "day", "minute", "auction")
-        ),
-    )
+        found = []
+        for market, limit in ((together, 0), (apart, 1_000)):
+            with (
+                patch("tradetui.market.quotes._SCALAR_ROWS", limit),
+                patch("tradetui.market.candles._SCALAR_ROWS", limit),
+            ):
+                found.append((market.feed(at, batch), market.time(at + 1), market.builder.take_revised()))
+        assert found[0] == found[1]
+    for name in ("late", "late_dropped", "outside", "confirmed"):
+        assert getattr(together.builder, name) == getattr(apart.builder, name)
+    assert together.builder.finish_day() == apart.builder.finish_day()
+    assert together.builder.take_revised() == apart.builder.take_revised()
 
 
 def test_the_clock_closes_many_instruments_in_slices() -> None:

@@ -58,7 +58,7 @@ def trade(price: float, at: int, vtt: int = 0) -> Edit:
     return edit
 
 
-@pytest.fixture(params=[1, 9], ids=["row", "columns"])
+@pytest.fixture(params=[1, 30], ids=["row", "columns"])
 def rows(request: pytest.FixtureRequest) -> int:
     """Both ways of merging: one row alone, and as the first of many."""
     return int(request.param)
@@ -284,8 +284,8 @@ def test_rows_and_columns_merge_the_same(
     now = OPEN
     for kind, passed, given_rows in plan:
         now += passed
-        batch = TickBatch.zeros(kind, 0, len(given_rows) + 5)
-        batch.slot[len(given_rows) :] = np.arange(8, 13)  # empty rows, so that the columns are used
+        batch = TickBatch.zeros(kind, 0, len(given_rows) + 25)
+        batch.slot[len(given_rows) :] = np.arange(8, 33)  # empty rows, so that the columns are used
         for i, (slot, mask, price, ago, vtt) in enumerate(given_rows):
             batch.slot[i], batch.mask[i] = slot, mask
             batch.px[i] = price * (np.arange(7) + 1) if mask & Has.FULL else [price, price, 0, 0, 0, 0, 0]
