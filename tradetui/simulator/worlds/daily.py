@@ -37,6 +37,7 @@ ASSETS = (*(company.key for company in COMPANIES), NIFTY, BANKNIFTY, VIX)
 
 AT_NIFTY, AT_BANK, AT_VIX = N_SHARES, N_SHARES + 1, N_SHARES + 2
 _BETA = np.array([company.beta for company in COMPANIES])
+HAS_DERIVATIVES = np.array([company.lot > 0 for company in COMPANIES])
 _OWN = np.array([company.own_vol for company in COMPANIES])
 _BASE = np.array([company.price for company in COMPANIES])
 
@@ -112,7 +113,7 @@ class DailyModel:
         self._at = {day: row for row, day in enumerate(self.days)}
         rows = len(self.days)
         draws = _draws(seed, self.days, last)
-        early = np.array([early_share_of_session(calendar, day) for day in self.days])
+        early = np.array([early_parts(calendar, day) for day in self.days])
         gap, first, second = _returns(draws, early)
         shares = _BASE * np.exp(_pulled(gap + first + second, _PULL))
         vix = INDICES[2].level * np.exp(_pulled(_vix_moves(draws), _VIX_PULL))
@@ -196,19 +197,28 @@ def _trading_days(calendar: Calendar, last: int) -> list[date]:
     return days
 
 
-def early_share_of_session(calendar: Calendar, day: date) -> float:
-    """Part of a session's variance that happens before continuous trading of shares ends.
+def share_stops(calendar: Calendar, day: date) -> tuple[int, int]:
+    """Minutes of a session after which continuous trading ends: of shares with derivatives, and of others."""
+    start, _ = session_span(calendar, day)
+    stops = []
+    for segment in (Segment.EQ_FNO_UNDERLYING, Segment.EQ_OTHER):
+        window = calendar.continuous(segment, day)
+        assert window is not None
+        stops.append((window[1] - start) // 60_000_000_000)
+    return stops[0], stops[1]
 
-    One, except since August 2026, when derivatives go on while shares are in their closing auction.
+
+def early_parts(calendar: Calendar, day: date) -> F64:
+    """Part of a session's variance, by share, that happens before its continuous trading ends.
+
+    One, except since August 2026, when derivatives go on after shares, most of which then close in an auction.
     """
     if day < date(2026, 8, 3):
-        return 1.0
+        return np.ones(N_SHARES)
     start, end = session_span(calendar, day)
-    shares = calendar.continuous(Segment.EQ_FNO_UNDERLYING, day)
-    assert shares is not None
-    return float(
-        activity(int((end - start) // 60_000_000_000))[: (shares[1] - start) // 60_000_000_000].sum()
-    )
+    shape = activity(int((end - start) // 60_000_000_000))
+    in_auction, others = (float(shape[:stop].sum()) for stop in share_stops(calendar, day))
+    return np.where(HAS_DERIVATIVES, in_auction, others)
 
 
 def session_span(calendar: Calendar, day: date) -> tuple[int, int]:
@@ -251,8 +261,9 @@ def _returns(draws: _Draws, early: F64) -> tuple[F64, F64, F64]:
     def mixed(z: F64) -> F64:
         return np.asarray(MARKET_VOL * z[:, -1:] * _BETA + _OWN * z[:, :N_SHARES])
 
-    first = np.sqrt(early)[:, None] * _INTRADAY * mixed(draws.day)
-    second = np.sqrt(1.0 - early)[:, None] * _INTRADAY * mixed(draws.late)
+    first = np.sqrt(early) * _INTRADAY * mixed(draws.day)
+    # A share without an auction keeps its last price.
+    second = np.where(HAS_DERIVATIVES, np.sqrt(1.0 - early) * _INTRADAY * mixed(draws.late), 0.0)
     return GAP * mixed(draws.gap), first, second
 
 
@@ -274,7 +285,7 @@ def _pulled(moves: F64, pull: float) -> F64:
 def _extremes(opens: F64, ends: F64, u_high: F64, u_low: F64, early: F64) -> tuple[F64, F64]:
     """Highest and lowest point of a Brownian bridge between open and end (its exact distribution)."""
     part = np.ones((len(early), len(ASSETS)))
-    part[:, :N_SHARES] = early[:, None]
+    part[:, :N_SHARES] = early
     variance = INTRADAY_VOL**2 * part
     a, b = np.log(opens), np.log(ends)
     return np.exp(bridge_extreme(a, b, variance, u_high)), np.exp(-bridge_extreme(-a, -b, variance, u_low))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tradetui.domain.calendar import Segment, next_monthly_expiry, next_weekly_expiry
+from tradetui.domain.calendar import Segment, next_monthly_expiry, next_weekly_expiry, shift_expiry
 from tradetui.domain.instrument import Instrument
 from tradetui.simulator.worlds.companies import (
     COMPANIES,
@@ -27,8 +28,7 @@ F64 = NDArray[np.float64]
 
 _TUESDAY = 1
 _PAISE = 100.0
-_NEAR_STRIKES, _FAR_STRIKES, _FAR_EVERY = 8, 4, 2
-_STRIKE_MEMORY_DAYS = 4
+_STRIKES_BESIDE, _FAR_EVERY = 8, 2
 _FUTURE_TOKENS, _OPTION_TOKENS = 36_000, 40_000
 _CASH_FREEZE = 100_000.0
 
@@ -85,7 +85,7 @@ class Listing:
 def make_listing(model: DailyModel, day: date) -> Listing:
     """List shares, indices, futures and options for a session.
 
-    Options of the nearest NIFTY expiry stay listed while they were near the money within the last week.
+    Strikes are added as the index moves and stay until they expire.
 
     Raises:
         KeyError: There is no session on that day.
@@ -148,21 +148,26 @@ def _options(model: DailyModel, day: date) -> list[Contract]:
     near = next_weekly_expiry(model.calendar, day, _TUESDAY)
     far = next_weekly_expiry(model.calendar, near + timedelta(days=1), _TUESDAY)
     step = INDICES[0].strike_step
-    row = model.row(day)
-    assert row is not None
-    closes = model.close[max(0, row - 1 - _STRIKE_MEMORY_DAYS) : max(1, row), AT_NIFTY]
-    middles = [round(float(close) / step) for close in closes]
-    near_strikes = range(min(middles) - _NEAR_STRIKES, max(middles) + _NEAR_STRIKES + 1)
-    centre = middles[-1] // _FAR_EVERY * _FAR_EVERY
-    far_strikes = range(
-        centre - _FAR_STRIKES * _FAR_EVERY, centre + _FAR_STRIKES * _FAR_EVERY + 1, _FAR_EVERY
-    )
-    return [
-        Contract(AT_NIFTY, expiry, float(strike * step), is_call)
-        for expiry, strikes in ((near, near_strikes), (far, far_strikes))
-        for strike in strikes
-        for is_call in (True, False)
-    ]
+    contracts = []
+    for expiry, every in ((near, 1), (far, _FAR_EVERY)):
+        middles = [round(close / step) for close in _closes_since_listing(model, expiry, day)]
+        low, high = -(-min(middles) // every) * every, max(middles) // every * every
+        strikes = range(low - _STRIKES_BESIDE, high + _STRIKES_BESIDE + 1, every)
+        contracts += [
+            Contract(AT_NIFTY, expiry, float(strike * step), is_call)
+            for strike in strikes
+            for is_call in (True, False)
+        ]
+    return contracts
+
+
+def _closes_since_listing(model: DailyModel, expiry: date, day: date) -> list[float]:
+    """Index closes that strikes were listed around: a week's options appear two expiries ahead."""
+    nominal = expiry + timedelta(days=(_TUESDAY - expiry.weekday()) % 7)
+    appeared = shift_expiry(model.calendar, nominal - timedelta(days=14))
+    last = bisect_left(model.days, day)
+    first = bisect_left(model.days, appeared)
+    return [float(close) for close in model.close[max(0, min(first, last - 1)) : max(1, last), AT_NIFTY]]
 
 
 def _segment_of(contract: Contract, day: date) -> Segment:

@@ -9,7 +9,9 @@ from tradetui.simulator.worlds.books import BOOK_BEHIND, Depth
 from tradetui.simulator.worlds.rows import DayState, Rows, Says
 
 
-def live_message(rows: Rows, at: int, state: DayState, minute: list[float], *, is_index: bool) -> Feed:
+def live_message(
+    rows: Rows, at: int, state: DayState, minute: list[float], *, is_index: bool, whole: bool = False
+) -> Feed:
     """The message of one update, partial as its ``says`` tells.
 
     Args:
@@ -18,9 +20,17 @@ def live_message(rows: Rows, at: int, state: DayState, minute: list[float], *, i
         state: The day, for what does not change inside a minute.
         minute: Last finished bar of the instrument.
         is_index: The instrument is an index.
+        whole: Leave nothing out: the instrument's state at that moment.
     """
     feed = Feed(requestMode=RequestMode.full_d5)
     row, says = rows.row[at], rows.says[at]
+    if whole:
+        says = (
+            Says.LTPC
+            | Says.BOOK
+            | (Says.GREEKS if rows.iv[at] else 0)
+            | (Says.BARS if rows.day[at][0] else 0)
+        )
     if is_index:
         index = feed.fullFeed.indexFF
         index.ltpc.ltp, index.ltpc.ltt, index.ltpc.cp = rows.ltp[at], rows.ltt_ms[at], state.prev_close[row]
@@ -39,14 +49,19 @@ def live_message(rows: Rows, at: int, state: DayState, minute: list[float], *, i
         _levels(market, rows.bid_qty[at], rows.bid_price[at], rows.ask_qty[at], rows.ask_price[at])
         market.tbq, market.tsq = rows.tbq[at], rows.tsq[at]
     if says & Says.GREEKS:
-        greeks = market.optionGreeks
-        greeks.delta, greeks.theta, greeks.gamma, greeks.vega, greeks.rho = rows.greeks[at]
-        market.iv = rows.iv[at]
+        put_greeks(market, rows.greeks[at], rows.iv[at])
     market.vtt = rows.vtt[at]
     if says & Says.BARS:
         _bars(market.marketOHLC, rows.day[at], rows.ltp[at], rows.vtt[at], state.day_ms, minute)
         market.atp, market.oi = rows.atp[at], rows.oi[at]
     return feed
+
+
+def put_greeks(market: MarketFullFeed, values: list[float], vol: float) -> None:
+    """Put Greeks (in the wire's order) and volatility into a message."""
+    greeks = market.optionGreeks
+    greeks.delta, greeks.theta, greeks.gamma, greeks.vega, greeks.rho = values
+    market.iv = vol
 
 
 def put_book(market: MarketFullFeed, book: Depth, at: int) -> None:

@@ -186,7 +186,7 @@ def make_rows(
     running = _Running(state, tape, start_ns)
     best = Touch(tape.best.bid[step, row], tape.best.ask[step, row])
     book = depth(terms, row, best, step + minute * STEPS)
-    greeks, iv = _option_columns(marks, step, row)
+    greeks, iv = option_columns(marks, step, row)
     day = np.stack([running.open[row], running.high[step, row], running.low[step, row]], axis=1)
     out = Rows(
         t_ns=t_ns.tolist(),
@@ -259,7 +259,7 @@ class _Running:
         state.best = Touch(tape.best.bid[-1].copy(), tape.best.ask[-1].copy())
 
 
-def _option_columns(marks: OptionMarks, step: Index, row: Index) -> tuple[F64, F64]:
+def option_columns(marks: OptionMarks, step: Index, row: Index) -> tuple[F64, F64]:
     """Greeks ``[update, 5]`` in the wire's order and volatility of each update; zeros unless an option."""
     greeks, iv = np.zeros((len(row), 5)), np.zeros(len(row))
     option = np.concatenate([np.zeros(marks.first, bool), marks.is_option])

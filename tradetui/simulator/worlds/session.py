@@ -22,6 +22,7 @@ from tradetui.simulator.worlds.daily import (
     AT_NIFTY,
     AT_VIX,
     BANK_UNITS,
+    HAS_DERIVATIVES,
     INTRADAY_BETA,
     INTRADAY_MARKET_VOL,
     INTRADAY_OWN_VOL,
@@ -34,6 +35,7 @@ from tradetui.simulator.worlds.daily import (
     auction_phase,
     bridge_extreme,
     session_span,
+    share_stops,
 )
 from tradetui.simulator.worlds.listing import Listing, make_listing
 
@@ -118,7 +120,7 @@ def make_session(model: DailyModel, seed: int, day: date) -> Session:
     active = _active(model, listing, start_ns, minutes)
     shape = activity(minutes)
     rng = np.random.default_rng([seed, _STREAM_SESSION, day.toordinal()])
-    logs = _asset_bars(rng, prices, active[:, : len(ASSETS)], shape)
+    logs = _asset_bars(rng, prices, active[:, : len(ASSETS)], share_stops(model.calendar, day), shape)
     assets = tuple(np.exp(part) for part in logs)
     vol = assets[3][:, AT_VIX] / 100.0
     years = _years(model, listing, start_ns, minutes)
@@ -181,7 +183,7 @@ def _bridged(increments: F64, part: F64) -> F64:
     return np.asarray(nodes - part[:, None] * nodes[-1])
 
 
-def _nodes(rng: np.random.Generator, prices: DayPrices, stop: int, shape: F64) -> F64:
+def _nodes(rng: np.random.Generator, prices: DayPrices, stops: tuple[int, int], shape: F64) -> F64:
     """Log prices of shares and the volatility index at minute boundaries."""
     minutes, columns = len(shape), N_SHARES + 1
     z = rng.standard_normal((minutes, columns + 1))
@@ -193,24 +195,25 @@ def _nodes(rng: np.random.Generator, prices: DayPrices, stop: int, shape: F64) -
     use = [*range(N_SHARES), AT_VIX]
     opens, ends, closes = (np.log(part[use]) for part in (prices.open, prices.end, prices.close))
     out = np.empty((minutes + 1, columns))
-    for first, last, a, b in ((0, stop, opens, ends), (stop, minutes, ends, closes)):
-        if first == last:
-            continue
-        part = np.concatenate([[0.0], np.cumsum(shape[first:last]) / shape[first:last].sum()])
-        out[first : last + 1] = a + part[:, None] * (b - a) + _bridged(noise[first:last], part)
-    if stop < minutes:
-        # The volatility index knows no auction: one bridge from open to close.
-        part = np.concatenate([[0.0], np.cumsum(shape)])
-        out[:, -1] = opens[-1] + part * (closes[-1] - opens[-1]) + _bridged(noise[:, -1:], part)[:, 0]
+    # The volatility index knows no auction: one bridge from open to close.
+    groups = ((stops[0], HAS_DERIVATIVES), (stops[1], ~HAS_DERIVATIVES), (minutes, np.zeros(N_SHARES, bool)))
+    for stop, shares in groups:
+        group = np.append(shares, not shares.any())
+        for first, last, a, b in ((0, stop, opens, ends), (stop, minutes, ends, closes)):
+            if first == last:
+                continue
+            part = np.concatenate([[0.0], np.cumsum(shape[first:last]) / shape[first:last].sum()])
+            line = a[group] + part[:, None] * (b - a)[group]
+            still = first == stop and not HAS_DERIVATIVES[shares].any()
+            out[first : last + 1, group] = line + (0.0 if still else _bridged(noise[first:last, group], part))
     return out
 
 
 def _asset_bars(
-    rng: np.random.Generator, prices: DayPrices, active: Flags, shape: F64
+    rng: np.random.Generator, prices: DayPrices, active: Flags, stops: tuple[int, int], shape: F64
 ) -> tuple[F64, F64, F64, F64]:
     """Log open, high, low, close of the assets by minute, with the day's extremes attained exactly."""
-    stop = int(active[:, 0].sum())
-    nodes = _nodes(rng, prices, stop, shape)
+    nodes = _nodes(rng, prices, stops, shape)
     shares = np.exp(nodes[:, :N_SHARES])
     indices = np.log(np.column_stack([shares @ NIFTY_UNITS, shares @ BANK_UNITS]))
     path = np.column_stack([nodes[:, :N_SHARES], indices, nodes[:, -1]])
@@ -335,6 +338,8 @@ def _volumes(
     lots = np.diff(bound, axis=0, prepend=np.zeros((1, rows), np.int64))
     rate = np.clip(daily**0.62 / 110.0, 0.0, 60.0) * weights * minutes
     trades = np.minimum(np.minimum(np.ceil(rate).astype(np.int64), _MAX_TRADES), lots)
+    # Shares trade often enough for an open, a high, a low and a close.
+    trades[:, :N_SHARES] = np.maximum(trades[:, :N_SHARES], np.minimum(4, lots[:, :N_SHARES]))
     indices = slice(N_SHARES, len(ASSETS))
     trades[:, indices] = np.where(active[:, indices], _INDEX_STEPS, 0)
     lots[trades == 0] = 0

@@ -14,23 +14,26 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradetui.domain.calendar import Calendar, day_start_ns, ist_date
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import BarSource, Candle
-from tradetui.pb.market_feed_v3_pb2 import Feed
+from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed
 from tradetui.simulator.worlds import auction
 from tradetui.simulator.worlds.base import WorldUpdate
-from tradetui.simulator.worlds.books import depth
+from tradetui.simulator.worlds.books import Touch, depth
 from tradetui.simulator.worlds.calm import OpenInterest, book_terms, quote_pace
 from tradetui.simulator.worlds.daily import ASSETS, FIRST_YEAR, N_SHARES, DailyModel, working_calendar
 from tradetui.simulator.worlds.inference import to_instrument
-from tradetui.simulator.worlds.messages import live_message, put_book, state_message
+from tradetui.simulator.worlds.messages import live_message, put_book, put_greeks, state_message
 from tradetui.simulator.worlds.past import Past
-from tradetui.simulator.worlds.rows import DayState, OptionMarks, Rows, make_rows
+from tradetui.simulator.worlds.rows import DayState, OptionMarks, Rows, make_rows, option_columns
 from tradetui.simulator.worlds.session import MINUTE_NS, Session, fair_prices, terms_of
 from tradetui.simulator.worlds.ticks import STEPS, MinuteBars, Turns, draw_turns, paths, trade
 from tradetui.simulator.worlds.variants import Variant, variant_named
+
+F64 = NDArray[np.float64]
 
 _STREAM_LIVE = 31
 _CLOSING_DELAY_NS = 1_000_000_000
@@ -61,7 +64,7 @@ class SyntheticWorld:
         )
         self._past = Past(self._model, seed)
         self._extra: dict[int, int] = {}
-        self._seen_vtt: dict[int, int] = {}
+        self._taken: dict[int, int] = {}
         self._special: list[tuple[int, int, int, Feed]] = []
         self._order = count()
         self._batch: Rows | None = None
@@ -133,22 +136,35 @@ class SyntheticWorld:
             self._take(due)
 
     def snapshot(self, key: str) -> Feed | None:
-        """The state of an instrument at the start of the running minute."""
+        """The full state of an instrument now; ``None`` if it is not listed or never trades here."""
         row = self._session.listing.at.get(key)
         if row is None or not self._allowed[row]:
             return None
-        is_index = self._is_index(row)
-        feed = state_message(self._shown, row, is_index=is_index)
-        best = self._shown.best
-        if not is_index:
-            market = feed.fullFeed.marketFF
-            market.oi = float(self._oi.at(max(0, self._minute - 1))[row])
-            market.casEligible = bool(self._rows[row].get("cas_eligible")) if row < N_SHARES else False
-            if best.ask[row]:
-                rows = np.array([row], np.intp)
-                touch = type(best)(best.bid[rows], best.ask[rows])
-                put_book(market, depth(self._books, rows, touch, rows * 0 + self._minute * STEPS), 0)
+        at = self._taken.get(row)
+        if at is not None and self._batch is not None:
+            return self._message(self._batch, at, whole=True)
+        feed = state_message(self._shown, row, is_index=self._is_index(row))
+        if not self._is_index(row):
+            self._complete(feed.fullFeed.marketFF, row)
         return feed
+
+    def _complete(self, market: MarketFullFeed, row: int) -> None:
+        """Add what changes without trades: the book, open interest, Greeks."""
+        market.oi = float(self._oi.at(max(0, self._minute - 1))[row])
+        market.casEligible = row < N_SHARES and bool(self._session.listing.rows[row].get("cas_eligible"))
+        best = self._shown.best
+        if best.ask[row]:
+            rows = np.array([row], np.intp)
+            touch = Touch(best.bid[rows], best.ask[rows])
+            put_book(market, depth(self._books, rows, touch, rows * 0 + self._minute * STEPS), 0)
+        contract = row - len(ASSETS)
+        if contract >= 0 and self._terms.is_option[contract]:
+            minute = min(max(0, self._minute - 1), self._session.minutes - 1)
+            underlying = float(self._shown.ltp[self._terms.asset[contract]])
+            forward = underlying * float(self._session.forward_factor[contract])
+            marks = self._marks(minute, np.full((1, len(self._terms.asset)), forward))
+            values, vol = option_columns(marks, np.array([0], np.intp), np.array([row], np.intp))
+            put_greeks(market, values[0].tolist(), float(vol[0]))
 
     # ---- the past --------------------------------------------------------------------------------------
 
@@ -171,16 +187,16 @@ class SyntheticWorld:
         row = self._session.listing.at.get(key)
         if row is None or qty <= 0 or self._is_index(row):
             return
-        t_ms = t_ns // 1_000_000
-        seen = self._seen_vtt.get(row, int(self._shown.vtt[row]))
+        now = self.snapshot(key)
+        if now is None:
+            return
         self._extra[row] = self._extra.get(row, 0) + qty
         for state in (self._state, self._shown):
-            state.print_trade(row, price, qty, t_ms)
-        feed = state_message(self._shown, row, is_index=False)
-        market = feed.fullFeed.marketFF
-        market.ClearField("atp")
-        market.vtt = self._seen_vtt[row] = seen + qty
-        heapq.heappush(self._special, (t_ns, next(self._order), row, feed))
+            state.print_trade(row, price, qty, t_ns // 1_000_000)
+        market = now.fullFeed.marketFF
+        market.ltpc.ltp, market.ltpc.ltq, market.ltpc.ltt = price, qty, t_ns // 1_000_000
+        market.vtt += qty
+        heapq.heappush(self._special, (t_ns, next(self._order), row, now))
 
     # ---- inside ----------------------------------------------------------------------------------------
 
@@ -223,7 +239,7 @@ class SyntheticWorld:
         self._batch, self._cursor = None, 0
         self._special.clear()
         self._extra.clear()
-        self._seen_vtt.clear()
+        self._taken.clear()
 
     def _due_ns(self) -> int | None:
         times = []
@@ -243,13 +259,18 @@ class SyntheticWorld:
         batch = self._batch
         while batch is not None and self._cursor < len(batch.t_ns) and batch.t_ns[self._cursor] <= due:
             at, row = self._cursor, batch.row[self._cursor]
-            feed = live_message(batch, at, self._state, self._row_bars[row], is_index=self._is_index(row))
-            if not self._is_index(row):
-                vtt = batch.vtt[at] + self._extra.get(row, 0)
-                feed.fullFeed.marketFF.vtt = self._seen_vtt[row] = vtt
-            feeds[listing.rows[row]["instrument_key"]] = feed
+            feeds[listing.rows[row]["instrument_key"]] = self._message(batch, at)
+            self._taken[row] = at
             self._cursor += 1
         return WorldUpdate(due, feeds)
+
+    def _message(self, batch: Rows, at: int, *, whole: bool = False) -> Feed:
+        row = batch.row[at]
+        is_index = self._is_index(row)
+        feed = live_message(batch, at, self._state, self._row_bars[row], is_index=is_index, whole=whole)
+        if not is_index and (extra := self._extra.get(row, 0)):
+            feed.fullFeed.marketFF.vtt = batch.vtt[at] + extra
+        return feed
 
     def _next_minute(self) -> None:
         """Go to the next minute of the session, or to the next session after its last."""
@@ -315,18 +336,21 @@ class SyntheticWorld:
         turns = Turns(np.hstack([own.at, own.at[:, self._terms.asset]]))
         tape = trade(rng, bars, turns, fair, self._books)
         quoted = (rng.random(fair.shape) < self._pace) & session.active[minute] & self._allowed
-        marks = OptionMarks(
-            first=assets,
+        marks = self._marks(minute, underlying * session.forward_factor)
+        return make_rows(
+            rng, self._state, tape, self._books, marks, quoted, self._minute_start_ns(minute), minute
+        )
+
+    def _marks(self, minute: int, forward: F64) -> OptionMarks:
+        return OptionMarks(
+            first=len(ASSETS),
             is_option=self._terms.is_option,
             strike=self._terms.strike,
             is_call=self._terms.is_call,
-            years=session.years[minute],
-            forward=underlying * session.forward_factor,
-            vol=vol,
+            years=self._session.years[minute],
+            forward=forward,
+            vol=float(self._session.vol[minute]),
             oi=self._oi.at(minute),
-        )
-        return make_rows(
-            rng, self._state, tape, self._books, marks, quoted, self._minute_start_ns(minute), minute
         )
 
 
