@@ -33,7 +33,8 @@ from tradetui.domain.money import Money, Price
 from tradetui.domain.order import OrderStatus, Product, Side
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import Command
-from tradetui.market.candles import DAY_S, DEFAULT_INTERVALS, CandleBuilder
+from tradetui.market.candles import DEFAULT_INTERVALS, CandleBuilder
+from tradetui.market.days import DAY_S
 from tradetui.market.history import History
 from tradetui.market.quotes import Quotes
 from tradetui.market.universe import Universe
@@ -150,6 +151,10 @@ class Engine:
             tag_prefix=settings.tag_prefix,
         )
 
+    def begin(self, t_ns: int) -> None:
+        """Engine time before the first event."""
+        self.now_ns = self.desk.now_ns = t_ns
+
     # --- the line -------------------------------------------------------------------------------------
 
     def step(self, event: Event) -> Outcome:
@@ -186,6 +191,13 @@ class Engine:
             self.desk.on_prices()
         if finished:
             self._on_candles(finished)
+        self._take_revised()
+
+    def _take_revised(self) -> None:
+        """Bars that the broker's figures corrected: stored and shown; indicators are not rewound (ADR 0004)."""
+        for revised in self.candles.take_revised():
+            self._out.revised.append(revised)
+            self.history.revise(revised)
 
     def _on_candles(self, finished: list[Candle]) -> None:
         """Finished bars: history, then indicators and strategies, then what they say becomes orders or not."""
@@ -194,10 +206,6 @@ class Engine:
         bars = [c for c in finished if c.interval_s != DAY_S or c.source is not BarSource.BROKER]
         for candle in bars:
             self.history.append(candle)
-        for revised in self.candles.take_revised():
-            # Stored and shown; indicators are not rewound (ADR on bars).
-            self._out.revised.append(revised)
-            self.history.revise(revised)
         for signal in self.runner.on_candles(bars, self.now_ns // NS_PER_MS, self._strategy_failed):
             self._on_signal(signal)
 
@@ -228,11 +236,13 @@ class Engine:
         finished = self.candles.on_time(t_ns)
         if finished:
             self._on_candles(finished)
+        self._take_revised()
         self.desk.on_time(t_ns)
 
     def _on_history(self, event: HistoryEvent) -> None:
         """Bars from before the first live one, or that fill a gap."""
-        if self.history.load(event).added:
+        loaded = self.history.load(event)
+        if loaded.added or loaded.rebuild:
             self.runner.restart(
                 event.slot, event.interval_s, self.history.candles(event.slot, event.interval_s)
             )
@@ -247,10 +257,16 @@ class Engine:
             self._down_since_ns = self.last_frame_ns or event.t_ns
             if event.state is not FeedState.ENDED:
                 self.desk.disarm("the feed is down")
-        elif up and self._down_since_ns:
-            self.candles.mark_gap(self._down_since_ns, event.t_ns)
-            self._down_since_ns = 0
-            self.desk.manager.reconcile_soon()
+        elif up:
+            self._silent = False
+            if self._down_since_ns:
+                self.candles.mark_gap(self._down_since_ns, event.t_ns)
+                self._down_since_ns = 0
+                self.desk.manager.reconcile_soon()
+        if event.state is FeedState.ENDED:
+            # The world is over: nothing will come that could close the last bars.
+            self._on_candles(self.candles.finish_day())
+            self._take_revised()
         self._note(RecordKind.FEED, {"state": event.state.value, "reason": event.reason})
 
     def _watch_silence(self, t_ns: int) -> None:

@@ -162,6 +162,7 @@ class Journal:
         self._file: IO[bytes] | None = None
         self._day = ""
         self._number = 0
+        self._end = 0
         self._previous = GENESIS
         self._dirty = False
         self.content = ContentHash()
@@ -223,7 +224,7 @@ class Journal:
                 }
             )
             assert self._file is not None
-            start = self._file.tell()
+            start = self._end
             try:
                 frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
                 if self._file.write(frame) != len(frame):
@@ -235,6 +236,7 @@ class Journal:
                 raise
         except OSError as error:
             raise StorageError(f"cannot write the journal in {self._folder}: {error.strerror}") from error
+        self._end = start + len(frame)
         self._number += 1
         self._previous = hashlib.sha256(payload).hexdigest()
         self._dirty = True
@@ -248,9 +250,9 @@ class Journal:
         fresh = not path.exists()
         # Unbuffered: a write either reaches the kernel whole or raises here, where it can be undone.
         self._file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)  # noqa: SIM115, PTH123
-        self._file.seek(0, os.SEEK_END)
+        self._end = self._file.seek(0, os.SEEK_END)
         if fresh:
-            self._file.write(MAGIC)
+            self._end = self._file.write(MAGIC)
             folder = os.open(self._folder, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -315,6 +317,14 @@ class MemoryJournal:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def is_cut_tail(path: Path, good: int) -> bool:
+    """Whether a file is whole up to byte ``good`` and then stops in the middle of a record, as after a power cut."""
+    data = path.read_bytes()
+    if len(data) < len(MAGIC):
+        return MAGIC.startswith(data)
+    return data.startswith(MAGIC) and _is_cut(data[max(good, len(MAGIC)) :])
 
 
 def _is_cut(tail: bytes) -> bool:

@@ -18,7 +18,8 @@ from tradetui.domain.view import LogRow
 
 if TYPE_CHECKING:
     from tradetui.logs import RingHandler
-    from tradetui.runtime.core import Parts, Runtime
+    from tradetui.runtime.core import Runtime
+    from tradetui.wiring.parts import Parts
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}

@@ -13,96 +13,23 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from tradetui.domain.errors import AuthError, TradeTuiError
-from tradetui.domain.events import Event, FeedEvent, FeedState, HistoryEvent, TickEvent, TimeEvent
+from tradetui.domain.events import Event, FeedEvent, FeedState, TickEvent, TimeEvent
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.records import Record, RecordKind
-from tradetui.domain.view import Mode
-from tradetui.engine import Engine, Outcome
-from tradetui.market.universe import Universe
-from tradetui.ports import Broker, Clock, Feed, FeedMode
-from tradetui.runtime.pump import JournalPort, Pump
+from tradetui.engine import Outcome
+from tradetui.ports import FeedMode
+from tradetui.runtime.pump import Pump
 from tradetui.runtime.telemetry import Latency, LoopLag, rss_mb
+from tradetui.wiring.parts import Parts
 
 log = logging.getLogger(__name__)
 
 NS_PER_S: Final = 1_000_000_000
 _TIMER_S: Final = 0.1
 _STOP_DEADLINE_S: Final = 10.0
-
-
-class StorePort(Protocol):
-    """What the runtime needs of storage. Calls return at once; a writer thread does the work."""
-
-    def ticks(self, t_ns: int, batch: TickBatch) -> None:
-        """Keep the ticks of one frame."""
-
-    def bars(self, candles: list[Candle]) -> None:
-        """Keep finished or revised bars."""
-
-    def records(self, records: list[Record]) -> None:
-        """Project journal records into the ledger."""
-
-    def queued(self) -> int:
-        """Rows that wait for the writer."""
-
-    def close(self) -> None:
-        """Write what waits, then close."""
-
-
-class JournalHandle(JournalPort, Protocol):
-    """A journal that can also be closed and knows its content hash."""
-
-    @property
-    def content(self) -> Any:
-        """The content hash so far."""
-
-    def close(self) -> None:
-        """Sync and close."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """What `wiring` joins and the runtime runs.
-
-    Attributes:
-        mode: Which world the orders go to.
-        account: Label of the account, fit for the screen (no full id).
-        host: Host that the broker's requests go to.
-        watch: Instrument keys to stream from the start.
-        lookup: Key to terms, from the instrument list.
-        search: Words and limit to instruments.
-        warm_up: Bars from before now, for one instrument; may take long, runs on a thread.
-        cleanup: Called last, in reverse order.
-        ends: Stop when the feed's world ends.
-        timed_by_feed: The feed itself makes `TimeEvent`s (replays).
-        fault: Switches a fault of the inner simulator.
-    """
-
-    mode: Mode
-    account: str
-    host: str
-    engine: Engine
-    universe: Universe
-    clock: Clock
-    feed: Feed
-    broker: Broker
-    journal: JournalHandle
-    store: StorePort | None
-    watch: list[Instrument]
-    lookup: Callable[[str], Instrument | None]
-    search: Callable[[str, int], list[Instrument]]
-    warm_up: Callable[[Instrument], list[HistoryEvent]] | None = None
-    record_event: Callable[[Event], None] | None = None
-    cleanup: list[Callable[[], Any]] = field(default_factory=list)
-    ends: bool = False
-    timed_by_feed: bool = False
-    fault: Callable[[str, dict[str, object]], str] | None = None
-    run_info: dict[str, Any] = field(default_factory=dict)
 
 
 class Runtime:
@@ -113,7 +40,7 @@ class Runtime:
         self.engine = parts.engine
         self.latency = Latency()
         self.lag = LoopLag()
-        self.frames = self.ticks = self.dropped = 0
+        self.frames = self.ticks = 0
         self.bars: dict[int, int] = {}
         self.signals = 0
         self.listeners: list[Callable[[Event, Outcome], None]] = []
@@ -121,6 +48,7 @@ class Runtime:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived_ns = 0
+        self._loading: set[asyncio.Task[None]] = set()
         self.started = asyncio.Event()
         self.feed_ended = False
 
@@ -181,15 +109,16 @@ class Runtime:
                 asyncio.create_task(self.lag.watch(), name="lag"),
             ]
             stop = asyncio.create_task(self._stop.wait(), name="stop")
+            warm_up = asyncio.create_task(self._warm_up(self.parts.watch), name="warm-up")
             gc.collect()
             gc.freeze()
             self.started.set()
             try:
                 await self._until_over(tasks, stop)
             finally:
-                for task in [*tasks, stop]:
+                for task in [*tasks, stop, warm_up]:
                     task.cancel()
-                await asyncio.gather(*tasks, stop, return_exceptions=True)
+                await asyncio.gather(*tasks, stop, warm_up, return_exceptions=True)
 
     async def _until_over(self, tasks: list[asyncio.Task[Any]], stop: asyncio.Task[Any]) -> None:
         feed = tasks[0]
@@ -217,7 +146,6 @@ class Runtime:
             await parts.broker.start(self.take)
             for instrument in parts.watch:
                 self.watch(instrument)
-            await self._warm_up(parts.watch)
             yield
         finally:
             await self._close()
@@ -230,11 +158,8 @@ class Runtime:
         except TimeoutError:
             log.warning("the broker connection did not close in time")
         self._note(RecordKind.RUN, {"what": "stop"})
-        parts.journal.close()
-        if parts.store is not None:
-            await asyncio.to_thread(parts.store.close)
         for step in reversed(parts.cleanup):
-            result = step()
+            result = await asyncio.to_thread(step) if not asyncio.iscoroutinefunction(step) else step()
             if asyncio.iscoroutine(result):
                 await result
         gc.unfreeze()
@@ -251,13 +176,21 @@ class Runtime:
         self.parts.universe.add(instrument)
         self.parts.feed.subscribe({instrument.key: mode})
 
+    def watch_more(self, instrument: Instrument) -> None:
+        """Stream one more instrument while running, and load its history. On the loop only."""
+        self.watch(instrument)
+        task = asyncio.create_task(self._warm_up([instrument]))
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+
     async def _warm_up(self, instruments: list[Instrument]) -> None:
+        """Load history behind the live stream: indicators start again from it when it arrives."""
         load = self.parts.warm_up
         if load is None:
             return
         for instrument in instruments:
             try:
-                events = await asyncio.to_thread(load, instrument)
+                events = await load(instrument)
             except TradeTuiError as error:
                 log.warning("no history for %s: %s", instrument.symbol, error)
                 continue
@@ -295,7 +228,9 @@ class Runtime:
             "signals": self.signals,
             "orders": orders,
             "fills": len(self.engine.desk.portfolio.fills),
-            "dropped": self.dropped + counters.get("dropped", 0) + counters.get("bad_frames", 0),
+            "dropped": (self.parts.store.dropped() if self.parts.store else 0)
+            + counters.get("dropped", 0)
+            + counters.get("bad_frames", 0),
             "reconnects": counters.get("reconnects", 0),
             "tick_to_state_p50_us": round(self.latency.percentile_us(50), 1),
             "tick_to_state_p99_us": round(self.latency.percentile_us(99), 1),

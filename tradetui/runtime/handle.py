@@ -21,10 +21,10 @@ from tradetui.domain.events import Event, OperatorEvent
 from tradetui.domain.records import Record
 from tradetui.domain.view import InstrumentRow, LogRow, Look, Snapshot
 from tradetui.engine import Outcome
-from tradetui.ports import FeedMode
-from tradetui.runtime.core import Parts, Runtime
+from tradetui.runtime.core import Runtime
 from tradetui.runtime.notices import words_of
 from tradetui.runtime.views import ViewBuilder, instrument_row
+from tradetui.wiring.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class RuntimeHandle:
             if key and key not in runtime.parts.universe.slots:
                 instrument = runtime.parts.lookup(key)
                 if instrument is not None:
-                    runtime.watch(instrument, FeedMode.FULL)
+                    runtime.watch_more(instrument)
 
     def submit(self, event: OperatorEvent) -> None:
         """Put what a person asked for into the inbox; engine time is stamped on arrival."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import (
@@ -30,6 +29,7 @@ from tradetui.domain.records import Record
 from tradetui.domain.requests import Command, ModifyOrder, PlaceOrder
 from tradetui.engine import Engine, Outcome
 from tradetui.ports import Broker
+from tradetui.wiring.parts import JournalPort
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,6 @@ _ACCOUNT = (
     TagAbsence,
     OperatorEvent,
 )
-
-
-class JournalPort(Protocol):
-    """What the pump needs of a journal."""
-
-    def append(self, record: Record) -> None:
-        """Add a record."""
-
-    def sync(self) -> None:
-        """Make everything added durable."""
 
 
 class Pump:

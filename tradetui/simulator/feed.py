@@ -36,6 +36,8 @@ _MS = 1_000_000
 _PING_S = 10.0
 _SETTLE_S = 0.25
 _CLOSE_S = 2.0
+_LAST_PONG_S = 300.0
+"""Longest wait for a client to have read a recording to its end."""
 _YIELD_EVERY = 32
 _TICKET = "market"
 _LIMITS = {"ltpc": (5000, 2000), "option_greeks": (3000, 2000), "full": (2000, 1500), "full_d30": (50, 1500)}
@@ -160,7 +162,12 @@ class FeedHub:
         connections = tuple(self._connections)
         for connection in connections:
             await connection.send(info)
-        await asyncio.gather(*(connection.close(1000, reason) for connection in connections))
+        await asyncio.gather(*(self._dismiss(connection, reason) for connection in connections))
+
+    async def _dismiss(self, connection: Connection, reason: str) -> None:
+        """Close once the client has read everything: a close while megabytes wait would lose them."""
+        await connection.read_up_to_here(_LAST_PONG_S)
+        await connection.close(1000, reason)
 
     def _frames(
         self, update: WorldUpdate, ts_ms: int, *, full_speed: bool
@@ -225,18 +232,24 @@ class FeedHub:
             return web.Response(status=401)
         if len(self._connections) >= (5 if self._plus else 2):
             return web.Response(status=403)
-        ws = web.WebSocketResponse(compress=False, timeout=_CLOSE_S, max_msg_size=1 << 20)
+        ws = web.WebSocketResponse(compress=False, autoping=False, timeout=_CLOSE_S, max_msg_size=1 << 20)
         await ws.prepare(request)
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             return ws
         connection = Connection(ws, transport, ticket.detail, self._state.faults, request.path)
         self._connections.append(connection)
         try:
             await connection.send(info_frame(self._info(), self._now_ms()))
+            if self._ended:
+                await connection.close(1000, "end of recording")
             async for message in ws:
                 if message.type is WSMsgType.BINARY:
                     await self._request(connection, message.data)
+                elif message.type is WSMsgType.PING:
+                    await connection.pong(message.data)
+                elif message.type is WSMsgType.PONG:
+                    connection.ponged(message.data)
         finally:
             self._connections.remove(connection)
             self._closed_conflated += connection.conflated

@@ -26,6 +26,7 @@ _BUFFER_HIGH = 4 << 20
 _RECOVERED_BYTES = 1 << 18
 _POLL_S = 0.02
 _MALFORMED_BYTES = 48
+_BARRIER = b"read up to here"
 
 
 class Connection:
@@ -54,6 +55,7 @@ class Connection:
         self._pending: dict[str, Feed] = {}
         self._pending_ms = 0
         self._flusher: asyncio.Task[None] | None = None
+        self._caught_up = asyncio.Event()
         # Room enough that a write in paced time returns at once; see SLOW_BYTES.
         transport.set_write_buffer_limits(high=_BUFFER_HIGH, low=SLOW_BYTES)
 
@@ -104,6 +106,24 @@ class Connection:
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self.ws.close(code=code, message=reason.encode())
 
+    async def read_up_to_here(self, timeout_s: float) -> None:
+        """Return when the client has read everything sent so far: it answers a ping in its turn."""
+        self._caught_up.clear()
+        with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
+            await self.ws.ping(_BARRIER)
+            async with asyncio.timeout(timeout_s):
+                await self._caught_up.wait()
+
+    def ponged(self, payload: bytes) -> None:
+        """The client answered a ping."""
+        if payload == _BARRIER:
+            self._caught_up.set()
+
+    async def pong(self, payload: bytes) -> None:
+        """Answer a ping of the client's."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self.ws.pong(payload)
+
     async def ping(self) -> None:
         """Send a WebSocket ping; the pong is not insisted on."""
         with contextlib.suppress(ConnectionError, RuntimeError):
@@ -111,6 +131,7 @@ class Connection:
 
     def release(self) -> None:
         """Stop background work; the socket is gone."""
+        self._caught_up.set()
         if self._flusher is not None:
             self._flusher.cancel()
             self._flusher = None

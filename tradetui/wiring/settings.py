@@ -5,12 +5,21 @@ from __future__ import annotations
 from tradetui.config import Config, clock_seconds
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.charges import Leg, broker_plan, charge_class, estimate
-from tradetui.domain.errors import DomainError, RateUnknown
+from tradetui.domain.errors import ConfigError, DomainError, RateUnknown
 from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import INTERVALS
 from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Product, Side
 from tradetui.engine import Charge
 from tradetui.risk.limits import Limits
+from tradetui.strategies import (
+    OpeningRangeBreakout,
+    OpeningRangeSettings,
+    Strategy,
+    VoteSettings,
+    VoteWeights,
+    WeightedVote,
+)
 
 
 def limits_from(settings: Config, *, live: bool) -> Limits:
@@ -63,3 +72,38 @@ def charge_from(settings: Config) -> Charge:
             return Money(0)
 
     return charge
+
+
+def strategies_from(settings: Config) -> list[Strategy]:
+    """The strategies that the settings enable, made with their settings.
+
+    Raises:
+        DomainError: A combination of settings that a strategy refuses.
+    """
+    chosen: list[Strategy] = []
+    vote = settings.strategies.vote
+    if vote.enabled:
+        weights = VoteWeights(vote.rsi, vote.macd, vote.bollinger, vote.adx, vote.stochastic, vote.atr)
+        intervals = tuple(interval_seconds(name) for name in vote.intervals)
+        chosen.append(WeightedVote(VoteSettings(weights=weights, intervals=intervals)))
+    opening = settings.strategies.opening_range
+    if opening.enabled:
+        chosen.append(
+            OpeningRangeBreakout(
+                OpeningRangeSettings(
+                    minutes=opening.minutes, exit_minute=clock_seconds(opening.exit_time) // 60
+                )
+            )
+        )
+    return chosen
+
+
+def interval_seconds(name: str) -> int:
+    """Seconds of ``5m``.
+
+    Raises:
+        ConfigError: No such interval.
+    """
+    if name not in INTERVALS:
+        raise ConfigError(f"no interval {name!r}", f"known: {', '.join(INTERVALS)}")
+    return INTERVALS[name]

@@ -1,0 +1,249 @@
+"""The composition root: mode -> clock, feed, broker, store. The one place where everything is joined.
+
+| mode | when | clock | feed | broker | account folder |
+|---|---|---|---|---|---|
+| SIM | no account, or loopback URLs | the exchange's, followed | Upstox, over loopback | Upstox, over loopback | ``sim-WORLD`` |
+| PAPER | logged in | the machine's | Upstox | paper, fed with live quotes | ``paper-HOST-USER`` |
+| LIVE | logged in and ``--live`` | the machine's | Upstox | Upstox | ``live-HOST-USER`` |
+
+How paper differs from live is this table and nothing else: the engine above it is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tradetui import __version__
+from tradetui.brokers.paper import PaperBroker
+from tradetui.brokers.upstox import endpoints as ep
+from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.feed import UpstoxFeed
+from tradetui.brokers.upstox.instruments import Master
+from tradetui.brokers.upstox.master_sync import MasterFile
+from tradetui.config import Config, Home
+from tradetui.domain.calendar import Calendar, ist_date, segment_of
+from tradetui.domain.errors import CalendarUnknown, JournalDamaged, TransportError
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.money import Money
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.view import Mode
+from tradetui.engine import Engine, EngineSettings
+from tradetui.journal import Journal, files, read
+from tradetui.market.universe import Universe
+from tradetui.ports import Broker
+from tradetui.storage.lock import DataLock
+from tradetui.storage.store import Store
+from tradetui.wiring.account import Account, find_account
+from tradetui.wiring.history import HistoryLoader
+from tradetui.wiring.parts import Parts
+from tradetui.wiring.restore import Past, give_back, read_past
+from tradetui.wiring.settings import charge_from, limits_from, strategies_from
+from tradetui.wiring.watchlist import choose, find
+from tradetui.wiring.wire_notes import WireNotes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `join` is asked for: flags and settings of one run.
+
+    Attributes:
+        place: Directories.
+        settings: Settings.
+        urls: Base URLs from flags or environment: main, order, feed, assets; ``None`` means not given.
+        live: Real orders are wanted.
+        token: Access token handed in for this run only; empty for none.
+        ends: Stop when the feed's world ends.
+        record: Record the inbox.
+        sim_seed, sim_speed: Of the inner simulator.
+        fresh: Forget the inner simulator's day.
+    """
+
+    place: Home
+    settings: Config
+    urls: tuple[str | None, str | None, str | None, str | None]
+    live: bool = False
+    token: str = field(default="", repr=False)
+    ends: bool = False
+    record: bool = False
+    sim_seed: int = 7
+    sim_speed: float = 1.0
+    fresh: bool = False
+
+
+async def join(request: Request) -> Parts:
+    """Join everything that a run needs.
+
+    Raises:
+        TradeTuiError: Something is missing or refused; the words say what and how to mend it.
+    """
+    lock = DataLock(request.place.data_dir, "tradetui run")
+    cleanup: list[Callable[[], Any]] = [lock.release]
+    try:
+        account = await find_account(request, cleanup)
+        return await _joined(request, account, cleanup)
+    except BaseException:
+        for step in reversed(cleanup):
+            result = step()
+            if asyncio.iscoroutine(result):
+                await result
+        raise
+
+
+async def _joined(request: Request, account: Account, cleanup: list[Callable[[], Any]]) -> Parts:
+    settings, clock = request.settings, account.clock
+    calendar, universe = Calendar.default(), Universe()
+    today = ist_date(clock.now_ns())
+    folder = request.place.account_dir(account.folder)
+    master = await _instruments(request, account)
+    cleanup.append(master.close)
+
+    prefix = _tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
+    past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
+    held = {key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills}
+    watch = choose(master, settings.watch.symbols, today, held)
+    for instrument in watch:
+        universe.add(instrument)
+
+    store = await asyncio.to_thread(
+        Store.open,
+        folder,
+        universe.instruments,
+        journal=lambda day: _numbered(folder / "journal", day),
+        multiplier=lambda key: found.multiplier if (found := master.get(key)) else 1,
+        # A simulated day may run at any speed: rather wait for the disk than lose a tick.
+        lossless=account.mode is Mode.SIM,
+    )
+    cleanup.append(store.close)
+    journal = await asyncio.to_thread(Journal, folder / "journal")
+    cleanup.append(journal.close)
+    if journal.torn is not None:
+        log.warning("the journal's last record was cut and has been set aside as %s", journal.torn.name)
+
+    def note(kind: RecordKind, data: dict[str, Any]) -> None:
+        record = Record(clock.now_ns(), kind, data)
+        journal.append(record)
+        store.records([record])
+
+    wire = WireNotes(lambda data: note(RecordKind.WIRE, data))
+    api = UpstoxApi(account.hosts, account.token, note=wire)
+    cleanup.append(api.close)
+    live = account.mode is Mode.LIVE
+    limits = limits_from(settings, live=live)
+    picked = {find(master, text).key for text in settings.strategies.symbols}
+    engine = Engine(
+        EngineSettings(limits, live=live, tag_prefix=prefix),
+        calendar,
+        universe,
+        charge_from(settings),
+        strategies_from(settings),
+        lambda instrument: instrument.tradable and (not picked or instrument.key in picked),
+    )
+    engine.begin(clock.now_ns())
+    broker = _broker(account, api, calendar, universe, past, limits.capital)
+    give_back(past, engine.desk, clock.now_ns())
+
+    async def authorize() -> str:
+        reply = (await api.call(ep.FEED_AUTHORIZE)).data or {}
+        url = reply.get("authorized_redirect_uri") or reply.get("authorizedRedirectUri")
+        if not url:
+            raise TransportError("the broker gave no address for the market feed")
+        return str(url)
+
+    feed = UpstoxFeed(account.hosts, authorize, universe.slots, clock, on_server_time=account.follow)
+    history = HistoryLoader(api, store, calendar, universe, clock)
+    return Parts(
+        mode=account.mode,
+        account=account.label,
+        host=account.hosts.label,
+        engine=engine,
+        universe=universe,
+        clock=clock,
+        feed=feed,
+        broker=broker,
+        journal=journal,
+        store=store,
+        watch=watch,
+        lookup=master.get,
+        search=lambda text, limit: master.search(text, limit, today),
+        warm_up=history.load,
+        cleanup=cleanup,
+        ends=request.ends,
+        fault=account.fault,
+        run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
+    )
+
+
+def _broker(
+    account: Account, api: UpstoxApi, calendar: Calendar, universe: Universe, past: Past, capital: Money
+) -> Broker:
+    """The broker of the mode's table: paper fed with live quotes, or the account itself."""
+    if account.mode is not Mode.PAPER:
+        return UpstoxBroker(api, account.clock)
+
+    def phase(instrument: Instrument, t_ns: int) -> str:
+        try:
+            return calendar.phase_at(segment_of(calendar, instrument, ist_date(t_ns)), t_ns).value
+        except (CalendarUnknown, ValueError):
+            return "CLOSED"
+
+    return PaperBroker(
+        universe.instruments,
+        phase,
+        capital=Money(capital + past.earned),
+        positions=past.carried.values(),
+        orders=[order for order in past.last_order_states() if order.status.working],
+        fills=past.fills,
+        start_ns=account.clock.now_ns(),
+    )
+
+
+async def _instruments(request: Request, account: Account) -> Master:
+    """The instrument list: today's if it can be had, else the last good one, and that is said."""
+    folder = request.place.data_dir / "instruments"
+    today = ist_date(account.clock.now_ns())
+    master_file = MasterFile(folder, account.hosts)
+    # Worlds of simulators differ at will; only a real broker's list must resemble yesterday's.
+    result = await asyncio.to_thread(master_file.sync, today, force=account.hosts.is_loopback)
+    (log.info if result.fresh else log.warning)("%s", result.message)
+    return result.master
+
+
+def _past(folder: Path, today: Any, prefix: str) -> Past:
+    records = (stored.record for path in files(folder) for stored in _readable(path))
+    return read_past(records, today, prefix)
+
+
+def _readable(path: Path) -> Iterator[Any]:
+    """Records up to a cut tail, which opening the journal for writing sets aside and reports."""
+    try:
+        yield from read(path)
+    except JournalDamaged as error:
+        log.warning("%s", error)
+
+
+def _numbered(folder: Path, day: str) -> Iterator[tuple[str, int, Record]]:
+    """Journal records from a day on, with day and number, for the ledger."""
+    for path in files(folder):
+        if path.stem >= day:
+            for stored in _readable(path):
+                yield path.stem, stored.number, stored.record
+
+
+def _tag_prefix(data_dir: Path, day: str) -> str:
+    """Beginning of today's order tags: unique to this installation, so that two machines never share a tag."""
+    path = data_dir / "installation"
+    try:
+        mark = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        mark = "".join(random.SystemRandom().choices("abcdefghjkmnpqrstuvwxyz23456789", k=4))
+        path.write_text(mark, encoding="ascii")
+    return f"tt{day}{mark}-"

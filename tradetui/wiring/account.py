@@ -1,0 +1,147 @@
+"""Which account a run uses, and how it is logged in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tradetui.brokers.upstox.auth import login_simulator, stored_token, token_from_text
+from tradetui.brokers.upstox.hosts import LIVE, Hosts
+from tradetui.brokers.upstox.tokens import AccessToken
+from tradetui.brokers.upstox.vault import KeyringUnavailable, Vault
+from tradetui.clock import FollowedClock, WallClock
+from tradetui.domain.errors import UsageError
+from tradetui.domain.view import Mode
+from tradetui.simulator.child import SimChild
+
+if TYPE_CHECKING:
+    from tradetui.wiring import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A logged-in account and the world it trades in.
+
+    Attributes:
+        mode: Which world the orders go to.
+        hosts: Base URLs.
+        token: Access token.
+        clock: Engine time of this world.
+        folder: Name of its data folder; no two worlds share one.
+        label: For the screen: no full id.
+        fault: Switches a fault of the inner simulator; ``None`` elsewhere.
+        follow: Takes the sender's clock of each frame, where the clock follows the exchange.
+    """
+
+    mode: Mode
+    hosts: Hosts
+    token: AccessToken
+    clock: WallClock | FollowedClock
+    folder: str
+    label: str
+    fault: Callable[[str, dict[str, object]], str] | None = None
+    follow: Callable[[int], None] | None = None
+
+
+async def find_account(request: Request, cleanup: list[Callable[[], Any]]) -> Account:
+    """The account that flags, settings and keyring lead to; the inner simulator when there is none.
+
+    Raises:
+        AuthError: Not logged in where a login is needed, or the login has expired.
+        UsageError: Flags that contradict each other.
+    """
+    hosts = hosts_of(request)
+    if hosts is not None and hosts.is_loopback:
+        return await _simulator(hosts.main, "a simulator on this machine")
+    wanted = hosts or LIVE
+    token = await _token(request, wanted, explicit=hosts is not None or request.live)
+    if token is not None:
+        return _broker_account(request, wanted, token)
+    child = await asyncio.to_thread(_start_child, request)
+    cleanup.append(child.stop)
+    return await _simulator(child.urls.main, "the inner simulator", child.fault)
+
+
+def hosts_of(request: Request) -> Hosts | None:
+    """Base URLs from flags, environment or settings; ``None`` when none is given.
+
+    Raises:
+        UsageError: Only some of those that take a token were given.
+    """
+    chosen = request.settings.urls
+    main, order, feed, assets = (
+        flag or setting
+        for flag, setting in zip(
+            request.urls, (chosen.main, chosen.order, chosen.feed, chosen.assets), strict=True
+        )
+    )
+    if not (main or order or feed or assets):
+        return None
+    if not main:
+        raise UsageError("a base URL was given without the main one", "add --url-main")
+    # Never mixed with Upstox's own hosts: what was not given follows the main URL.
+    return Hosts(main=main, order=order or main, feed=feed or _as_socket(main), assets=assets or main)
+
+
+def _as_socket(url: str) -> str:
+    return re.sub(r"^http", "ws", url)
+
+
+async def _token(request: Request, hosts: Hosts, *, explicit: bool) -> AccessToken | None:
+    """The token to run with; ``None`` when there is none and none was asked for."""
+    clock = WallClock()
+    if request.token:
+        return token_from_text(request.token, hosts, clock.now_ns())
+    vault = Vault(hosts.label)
+    try:
+        found = await asyncio.to_thread(vault.load_token)
+    except KeyringUnavailable:
+        if explicit:
+            raise
+        return None
+    if found is None and not explicit:
+        return None
+    return await stored_token(hosts, vault, clock.now_ns)
+
+
+def _broker_account(request: Request, hosts: Hosts, token: AccessToken) -> Account:
+    live = request.live
+    if live and request.settings.account.live_capital <= 0:
+        raise UsageError(
+            "live trading needs account.live_capital in the settings",
+            "type the capital that risk limits shall refer to; see `tradetui config path`",
+        )
+    mode = Mode.LIVE if live else Mode.PAPER
+    user = re.sub(r"\W", "", token.user_id) or "user"
+    label = f"**{user[-4:]}" if user != "user" else ""
+    folder = f"{mode.value.lower()}-{hosts.label}-{user}"
+    return Account(mode, hosts, token, WallClock(), folder, label)
+
+
+async def _simulator(
+    main_url: str, what: str, fault: Callable[[str, dict[str, object]], str] | None = None
+) -> Account:
+    login = await login_simulator(main_url)
+    clock = FollowedClock(login.clock_ms * 1_000_000, 1.0 if login.speed is None else login.speed)
+    world = re.sub(r"[^A-Za-z0-9]+", "-", login.world).strip("-").lower()[:60] or "world"
+    return Account(Mode.SIM, login.hosts, login.token, clock, f"sim-{world}", what, fault, clock.observe)
+
+
+def _start_child(request: Request) -> SimChild:
+    folder = request.place.data_dir / "simulator"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = folder / f"seed-{request.sim_seed}.json"
+    if request.fresh:
+        state.unlink(missing_ok=True)
+    return SimChild(
+        [
+            "--auto-approve",
+            "--jump-to-open",
+            f"--seed={request.sim_seed}",
+            f"--speed={request.sim_speed:g}",
+            f"--state={state}",
+        ]
+    )

@@ -1,0 +1,109 @@
+"""Bars from before now: what the store has, completed by the broker's candle endpoint."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, timedelta
+from typing import Final
+
+from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.candles import CandleClient
+from tradetui.domain.calendar import Calendar, ist_date, segment_of
+from tradetui.domain.errors import CalendarUnknown
+from tradetui.domain.events import HistoryEvent
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle
+from tradetui.market.universe import Universe
+from tradetui.market.warmup import fold_minutes
+from tradetui.ports import Clock
+from tradetui.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+SESSIONS: Final = 5
+"""Past sessions of minutes: 375 x 5 minutes warm a one-hour indicator of 26 bars."""
+DAYS: Final = 300
+"""Calendar days of daily bars."""
+_FOLDED: Final = (300, 900, 3600)
+_DAY_S: Final = 86_400
+_MS: Final = 1_000_000
+
+
+class HistoryLoader:
+    """Loads warm-up bars of one instrument: minutes, the intervals folded from them, and days.
+
+    Args:
+        api: REST, for what the store lacks.
+        store: Where bars are kept; new ones are put in.
+        calendar: Sessions.
+        universe: Slots of this run.
+        clock: Engine time.
+    """
+
+    def __init__(
+        self, api: UpstoxApi, store: Store, calendar: Calendar, universe: Universe, clock: Clock
+    ) -> None:
+        self._candles = CandleClient(api, clock.now_ns)
+        self._store = store
+        self._calendar = calendar
+        self._universe = universe
+        self._clock = clock
+
+    async def load(self, instrument: Instrument) -> list[HistoryEvent]:
+        """History events of one instrument, shortest interval first; empty where nothing is known.
+
+        Raises:
+            TradeTuiError: The broker cannot be asked.
+        """
+        slot = self._universe.slots[instrument.key]
+        now_ns = self._clock.now_ns()
+        today = ist_date(now_ns)
+        first = self._sessions_ago(instrument, today)
+        minutes = await self._candles.fetch(instrument.key, "1m", first, today)
+        minutes = [_at(bar, slot) for bar in minutes if bar.start_ms + 60_000 <= now_ns // _MS]
+        days = await self._candles.fetch(
+            instrument.key, "1d", today - timedelta(days=DAYS), today - timedelta(days=1)
+        )
+        events = [self._event(slot, 60, minutes, now_ns)]
+        for interval_s in _FOLDED:
+            folded = fold_minutes(minutes, interval_s, lambda day: self._start_ms(instrument, day))
+            done = [bar for bar in folded if bar.start_ms + interval_s * 1000 <= now_ns // _MS]
+            events.append(self._event(slot, interval_s, done, now_ns))
+        events.append(self._event(slot, _DAY_S, [_at(bar, slot) for bar in days], now_ns))
+        return [event for event in events if event.candles]
+
+    def _sessions_ago(self, instrument: Instrument, today: date) -> date:
+        segment = segment_of(self._calendar, instrument, today)
+        day = today
+        try:
+            for _ in range(SESSIONS):
+                day = self._calendar.previous_trading_day(segment, day)
+        except CalendarUnknown:
+            log.info("the calendar does not reach back %d sessions from %s", SESSIONS, today)
+        return day
+
+    def _start_ms(self, instrument: Instrument, day: date) -> int | None:
+        try:
+            hours = self._calendar.continuous(segment_of(self._calendar, instrument, day), day)
+        except (CalendarUnknown, ValueError):
+            return None
+        return hours[0] // _MS if hours else None
+
+    @staticmethod
+    def _event(slot: int, interval_s: int, bars: list[Candle], now_ns: int) -> HistoryEvent:
+        return HistoryEvent(now_ns, slot, interval_s, tuple(bars))
+
+
+def _at(bar: Candle, slot: int) -> Candle:
+    return Candle(
+        slot,
+        bar.interval_s,
+        bar.start_ms,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.oi,
+        bar.source,
+    )

@@ -1,0 +1,98 @@
+"""What wiring joins and the runtime runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tradetui.domain.events import Event
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle, TickBatch
+from tradetui.domain.records import Record
+from tradetui.domain.view import Mode
+from tradetui.engine import Engine
+from tradetui.journal import ContentHash
+from tradetui.market.universe import Universe
+from tradetui.ports import Broker, Clock, Feed
+
+
+class StorePort(Protocol):
+    """What the runtime needs of storage. Calls return at once; writer threads do the work."""
+
+    def ticks(self, t_ns: int, batch: TickBatch) -> None:
+        """Keep the ticks of one frame."""
+
+    def bars(self, candles: Sequence[Candle]) -> None:
+        """Keep finished or revised bars."""
+
+    def records(self, records: Sequence[Record]) -> None:
+        """Project journal records into the ledger."""
+
+    def queued(self) -> int:
+        """Rows that wait for the writers."""
+        ...
+
+    def dropped(self) -> int:
+        """Rows that were given up."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+
+
+class JournalPort(Protocol):
+    """What the runtime needs of a journal."""
+
+    content: ContentHash
+
+    def append(self, record: Record) -> None:
+        """Add a record."""
+
+    def sync(self) -> None:
+        """Make everything added durable."""
+
+    def close(self) -> None:
+        """Sync and close."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of one run.
+
+    Attributes:
+        mode: Which world the orders go to.
+        account: Label of the account, fit for the screen (no full id).
+        host: Host that the broker's requests go to.
+        watch: Instruments to stream from the start.
+        lookup: Key to terms, from the instrument list.
+        search: Words and limit to instruments.
+        warm_up: Bars from before now, for one instrument.
+        record_event: Records every event in the order of processing.
+        cleanup: Called last, in reverse order.
+        ends: Stop when the feed's world ends.
+        timed_by_feed: The feed itself makes `TimeEvent`s (replays).
+        fault: Switches a fault of the inner simulator.
+        run_info: For the journal: version, settings that matter.
+    """
+
+    mode: Mode
+    account: str
+    host: str
+    engine: Engine
+    universe: Universe
+    clock: Clock
+    feed: Feed
+    broker: Broker
+    journal: JournalPort
+    store: StorePort | None
+    watch: list[Instrument]
+    lookup: Callable[[str], Instrument | None]
+    search: Callable[[str, int], list[Instrument]]
+    warm_up: Callable[[Instrument], Any] | None = None
+    record_event: Callable[[Event], None] | None = None
+    cleanup: list[Callable[[], Any]] = field(default_factory=list)
+    ends: bool = False
+    timed_by_feed: bool = False
+    fault: Callable[[str, dict[str, object]], str] | None = None
+    run_info: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""Which instruments are streamed from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+from tradetui.brokers.upstox.instruments import Master
+from tradetui.domain.errors import UnknownInstrument
+from tradetui.domain.instrument import Instrument, InstrumentKind
+
+WHOLE_LIST: Final = 200
+"""An instrument list of at most so many entries (a recorded world, the small synthetic one) is streamed whole."""
+
+_INDICES: Final = ("NSE_INDEX|Nifty 50", "NSE_INDEX|Nifty Bank", "NSE_INDEX|India VIX")
+_SHARES: Final = (
+    "RELIANCE", "HDFCBANK", "ICICIBANK", "INFY", "TCS", "BHARTIARTL", "ITC", "LT", "SBIN", "AXISBANK",
+    "KOTAKBANK", "HINDUNILVR", "BAJFINANCE", "MARUTI", "SUNPHARMA", "TITAN", "NTPC", "TATASTEEL", "M&M", "WIPRO",
+)  # fmt: skip
+"""Well-known shares of the NIFTY 50, for a first screen; the user's own list replaces them."""
+
+
+def choose(master: Master, wanted: Sequence[str], today: date, held: Iterable[str] = ()) -> list[Instrument]:
+    """The instruments to stream: the user's own, else a sensible first list; what is held comes too.
+
+    Raises:
+        UnknownInstrument: A symbol of the user's list is not in the instrument list.
+    """
+    chosen = [find(master, text) for text in wanted] if wanted else _first_list(master, today)
+    chosen += [found for key in held if (found := master.get(key)) is not None]
+    return list({instrument.key: instrument for instrument in chosen}.values())
+
+
+def find(master: Master, text: str) -> Instrument:
+    """An instrument by key or symbol.
+
+    Raises:
+        UnknownInstrument: Neither; the words name the nearest one.
+    """
+    if "|" in text:
+        return master.by_key(text)
+    try:
+        return master.by_symbol(text)
+    except UnknownInstrument:
+        near = master.search(text, 1)
+        remedy = f"did you mean {near[0].symbol}?" if near else "search with / on the screen"
+        raise UnknownInstrument(f"no instrument called {text!r}", remedy) from None
+
+
+def _first_list(master: Master, today: date) -> list[Instrument]:
+    if len(master) <= WHOLE_LIST:
+        alive = [one for one in master if one.expiry is None or one.expiry >= today]
+        return sorted(alive, key=lambda one: (_rank(one), one.symbol))
+    chosen = [found for key in _INDICES if (found := master.get(key)) is not None]
+    for key in _INDICES[:2]:
+        futures = [one for one in master.derivatives_of(key, today) if one.kind is InstrumentKind.FUTURE]
+        chosen += sorted(futures, key=lambda one: one.expiry or today)[:1]
+    for symbol in _SHARES:
+        try:
+            chosen.append(master.by_symbol(symbol, "NSE_EQ"))
+        except UnknownInstrument:
+            continue  # delisted or renamed since this list was written
+    return chosen
+
+
+def _rank(one: Instrument) -> int:
+    order = (InstrumentKind.INDEX, InstrumentKind.FUTURE, InstrumentKind.EQUITY)
+    return order.index(one.kind) if one.kind in order else len(order)
