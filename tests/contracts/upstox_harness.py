@@ -10,6 +10,7 @@ from tests.contracts.harness import Harness, Level
 from tests.fixtures.scripted_world import Market, scripted_market
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.link import Backoff
 from tradetui.domain.events import Event
 
 PATIENCE_S = 15.0
@@ -33,9 +34,11 @@ class UpstoxHarness(Harness):
 
     broker: UpstoxBroker
     market: Market
+    api: UpstoxApi
 
-    def __init__(self) -> None:
+    def __init__(self, read_s: float = 5.0) -> None:
         self.events = []
+        self.read_s = read_s
         self.notes: list[object] = []
         self._heard = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
@@ -51,8 +54,10 @@ class UpstoxHarness(Harness):
         """The simulator alone, before the broker connects."""
         self.market = await self._stack.enter_async_context(scripted_market())
         self.instruments = self.market.world.instruments
-        api = UpstoxApi(self.market.hosts, self.market.token(), read_s=5, note=self.notes.append)
-        self.broker = UpstoxBroker(api, _ExchangeClock(self.market))
+        api = UpstoxApi(self.market.hosts, self.market.token(), read_s=self.read_s, note=self.notes.append)
+        self.api = api
+        # Short pauses, so that a test of a reconnect takes milliseconds.
+        self.broker = UpstoxBroker(api, _ExchangeClock(self.market), backoff=Backoff(0.01, 0.05, 0.05))
 
     async def start(self) -> None:
         await self.open_market()

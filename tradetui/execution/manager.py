@@ -202,7 +202,8 @@ class OrderManager:
             self._store(replace(order, message=clean(event.message), updated_ns=event.t_ns))
             self._want_reconcile()
             return
-        if OrderStatus.UNKNOWN in ALLOWED[order.status]:
+        if order.status is OrderStatus.SENT:
+            # Otherwise a push has told already what became of it, and evidence outranks a lost answer.
             self._doubt(order, event.t_ns, clean(event.message))
 
     def on_update(self, update: OrderUpdate, *, stale_before_ns: int | None = None) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
@@ -17,6 +18,8 @@ from tradetui.domain.money import Money
 from tradetui.domain.order import Fill
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _READ_WAIT_S: Final = 20.0
 _HOLDINGS_EVERY_NS: Final = 120 * 1_000_000_000
@@ -66,9 +69,9 @@ class AccountReader:
         orders = await self.orders()
         fills, positions, holdings, funds = await asyncio.gather(
             self.fills(),
-            self._optional(self.positions(), "positions"),
-            self._optional(self._holdings(began), "holdings") if holdings_due else _nothing(),
-            self._optional(self._funds(), "funds"),
+            self._optional(self.positions, "positions"),
+            self._optional(partial(self._holdings, began) if holdings_due else _nothing, "holdings"),
+            self._optional(self._funds, "funds"),
         )
         available, used = funds if funds is not None else (None, None)
         return AccountSnapshot(
@@ -168,9 +171,9 @@ class AccountReader:
     async def _read(self, endpoint: ep.Endpoint, *query: tuple[str, str]) -> Reply:
         return await self._api.call(endpoint, query=query, max_wait_s=_READ_WAIT_S)
 
-    async def _optional(self, read: Any, what: str) -> Any:
+    async def _optional(self, read: Callable[[], Awaitable[T | None]], what: str) -> T | None:
         try:
-            return await read
+            return await read()
         except AuthError:
             raise
         except TradeTuiError as error:

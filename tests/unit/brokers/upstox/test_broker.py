@@ -1,0 +1,489 @@
+"""The Upstox broker against the simulator, on the bad days of `cases.md` O, with the order manager behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.contracts.upstox_harness import UpstoxHarness
+from tests.unit.exchange.support import SHARE, order
+from tradetui.brokers.upstox import endpoints as ep
+from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.hosts import LIVE, Hosts
+from tradetui.domain.errors import AuthError, TransportError
+from tradetui.domain.events import (
+    AccountSnapshot,
+    Event,
+    FillEvent,
+    OrderUpdate,
+    RequestAccepted,
+    RequestRefused,
+    RequestUnknown,
+    TagAbsence,
+)
+from tradetui.domain.order import Order, OrderStatus, Product, Side
+from tradetui.domain.portfolio import Portfolio
+from tradetui.domain.requests import CancelOrder, PlaceOrder, Reconcile
+from tradetui.execution.manager import OrderManager
+
+KEY = SHARE.key
+PLACE, CANCEL, MODIFY = "POST /v3/order/place", "DELETE /v3/order/cancel", "PUT /v3/order/modify"
+
+
+class Session(UpstoxHarness):
+    """A harness with the order manager on top, as the engine has it."""
+
+    def __init__(self, read_s: float = 5.0) -> None:
+        super().__init__(read_s)
+        self.portfolio = Portfolio()
+        self.manager = OrderManager(self.portfolio, self.submit, lambda kind, data: None, "t-")
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case OrderUpdate():
+                self.manager.on_update(event)
+            case RequestAccepted():
+                self.manager.on_accepted(event)
+            case RequestRefused():
+                self.manager.on_refused(event)
+            case RequestUnknown():
+                self.manager.on_unknown(event)
+            case TagAbsence():
+                self.manager.on_absence(event)
+            case FillEvent():
+                self.manager.on_fill(event)
+            case AccountSnapshot():
+                self.manager.on_snapshot(event)
+        super().hear(event)
+
+    def send(self, side: Side = Side.BUY, qty: int = 10, price: float = 99.0, **more: Any) -> str:
+        sent = self.manager.place(order(side, qty, price, **more), self.now_ns())
+        assert sent is not None
+        return sent.tag
+
+    def order(self, tag: str) -> Order:
+        return self.manager.orders[tag]
+
+    async def until_order(self, tag: str, status: OrderStatus) -> Order:
+        await self.until(lambda _: self.order(tag).status is status)
+        return self.order(tag)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move exchange time on, and let the manager see it."""
+        await self.advance(seconds)
+        self.manager.on_time(self.now_ns())
+
+    async def lose_stream(self) -> None:
+        """Cut the portfolio stream for good."""
+        self.market.fault("feed-403")
+        self.market.fault("drop", stream="portfolio")
+        await self.until_note("stream down")
+
+    async def until_note(self, direction: str) -> None:
+        def noted() -> bool:
+            return any(isinstance(n, dict) and n.get("dir") == direction for n in self.notes)
+
+        async with asyncio.timeout(10):
+            while not noted():  # noqa: ASYNC110 - the journal has no event of its own
+                await asyncio.sleep(0.005)
+
+    def truth(self) -> list[tuple[str, int]]:
+        """The exchange's own idea of our orders: (status, filled)."""
+        return [(one.status.value, one.filled_qty) for one in self.market.venue.orders()]
+
+
+@contextlib.asynccontextmanager
+async def session(read_s: float = 5.0) -> AsyncIterator[Session]:
+    made = Session(read_s)
+    await made.start()
+    made.market.normal(KEY)
+    try:
+        yield made
+    finally:
+        made.market.sim.faults.clear()
+        await made.stop()
+
+
+LOST = [("lost-ack-after", {}), ("hang", {"after": 1})]
+
+
+@pytest.mark.parametrize(("fault", "args"), LOST)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_o1_a_lost_acknowledgement_of_an_open_order_is_adopted_by_tag(
+    fault: str, args: dict[str, int], stream: bool
+) -> None:
+    async with session(read_s=0.3) as s:
+        if not stream:
+            await s.lose_stream()
+        s.market.fault(fault, count=1, path="/order/place", **args)
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestUnknown)))
+        if not stream:
+            assert s.order(tag).status is OrderStatus.UNKNOWN
+            await s.pass_time(11)
+        found = await s.until_order(tag, OrderStatus.OPEN)
+        assert found.broker_id
+        assert s.truth() == [("open", 0)]
+        assert s.market.asked(PLACE) == 1
+        assert len(s.manager.orders) == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_o2_a_lost_acknowledgement_of_a_filled_order_is_booked_once(stream: bool) -> None:
+    async with session() as s:
+        if not stream:
+            await s.lose_stream()
+        s.market.fault("lost-ack-after", count=1)
+        tag = s.send(price=100.05)
+        await s.until(lambda _: bool(s.of(RequestUnknown)))
+        if not stream:
+            await s.pass_time(11)
+        await s.until_order(tag, OrderStatus.FILLED)
+        await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 10)
+        s.submit(Reconcile(s.now_ns()))
+        await s.until(lambda _: len(s.of(AccountSnapshot)) >= 2)
+        assert s.portfolio.qty(KEY, Product.INTRADAY) == 10
+        assert len(s.portfolio.fills) == 1
+        assert s.market.asked(PLACE) == 1
+
+
+@pytest.mark.parametrize("fault", ["lost-ack-before", "html-403", "empty-400", "maintenance-503"])
+async def test_o3_o4_an_order_that_never_arrived_is_unknown_until_absence_is_proven(fault: str) -> None:
+    async with session() as s:
+        s.market.fault(fault, count=1, path="/order/place")
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestUnknown)))
+        assert s.order(tag).status is OrderStatus.UNKNOWN
+        await s.pass_time(5)
+        assert not s.of(TagAbsence)
+        await s.pass_time(6)
+        for polls in (1, 2, 3):
+            await s.until(lambda _, polls=polls: len(s.of(TagAbsence)) == polls)  # type: ignore[misc]
+            assert s.order(tag).status is (OrderStatus.ABSENT if polls == 3 else OrderStatus.UNKNOWN)
+            await s.pass_time(4)
+        assert s.truth() == []
+        assert s.market.asked(PLACE) == 1
+
+
+async def test_a_poll_that_fails_proves_no_absence() -> None:
+    async with session() as s:
+        s.market.fault("lost-ack-before", count=1)
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestUnknown)))
+        s.market.fault("maintenance-503", path="/order/history")
+        asked = s.market.asked("GET /v2/order/history")
+        for _ in range(4):
+            await s.pass_time(11)
+        async with asyncio.timeout(10):
+            while s.market.asked("GET /v2/order/history") <= asked:  # noqa: ASYNC110 - counted by the server
+                await asyncio.sleep(0.005)
+        s.submit(Reconcile(s.now_ns()))
+        await s.until(lambda _: len(s.of(AccountSnapshot)) >= 2)
+        assert not s.of(TagAbsence)
+        assert s.order(tag).status is OrderStatus.UNKNOWN
+
+
+async def test_o6_a_fill_before_its_acknowledgement_is_one_order_and_one_fill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with session() as s:
+        gate, call = asyncio.Event(), s.api.call
+
+        async def late(endpoint: ep.Endpoint, **options: Any) -> Any:
+            reply = await call(endpoint, **options)
+            if endpoint is ep.PLACE:
+                await gate.wait()
+            return reply
+
+        monkeypatch.setattr(s.api, "call", late)
+        tag = s.send(price=100.05)
+        await s.until_order(tag, OrderStatus.FILLED)
+        await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 10)
+        assert not s.of(RequestAccepted)
+        gate.set()
+        await s.until(lambda _: bool(s.of(RequestAccepted)))
+        assert len(s.manager.orders) == len(s.portfolio.fills) == 1
+        assert s.order(tag).status is OrderStatus.FILLED
+
+
+@pytest.mark.parametrize("faults", [("duplicate",), ("disorder",), ("duplicate", "disorder")])
+async def test_o7_duplicate_and_disordered_pushes_change_nothing(faults: tuple[str, ...]) -> None:
+    async with session() as s:
+        for fault in faults:
+            s.market.fault(fault)
+        resting = s.send(price=99.0)
+        filled = s.send(price=100.05)
+        await s.until(lambda _: bool(s.order(resting).broker_id and s.order(filled).broker_id))
+        cancelled = s.send(price=98.0)
+        await s.until(lambda _: bool(s.order(cancelled).broker_id))
+        s.manager.cancel(cancelled, s.now_ns())
+        await s.until(lambda _: sum(e.kind == "cancel" for e in s.of(RequestAccepted)) == 1)
+        # A frame that waits to be swapped may wait for ever; the poll says what it would have said.
+        await s.pass_time(6)
+        await s.until_order(resting, OrderStatus.OPEN)
+        await s.until_order(filled, OrderStatus.FILLED)
+        await s.until_order(cancelled, OrderStatus.CANCELLED)
+        await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 10)
+        assert len(s.portfolio.fills) == 1
+        assert sorted(s.truth()) == [("cancelled", 0), ("complete", 10), ("open", 0)]
+
+
+async def test_o8_a_missed_push_is_repaired_by_the_poll() -> None:
+    async with session() as s:
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        s.market.fault("stall")
+        s.market.print_trade(KEY, 98.9, 50)
+        assert s.truth() == [("complete", 10)]
+        await s.pass_time(6)
+        await s.until_order(tag, OrderStatus.FILLED)
+        assert s.portfolio.qty(KEY, Product.INTRADAY) == 10
+
+
+async def test_o9_a_partial_fill_a_modify_and_the_rest_add_up() -> None:
+    async with session() as s:
+        tag = s.send(qty=10, price=100.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        s.market.print_trade(KEY, 100.0, 4)
+        await s.until(lambda _: s.order(tag).filled_qty == 4)
+        assert s.manager.modify(tag, s.now_ns(), 20, order(price=100.05).price, None) == ""
+        await s.until_order(tag, OrderStatus.FILLED)
+        await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 20)
+        assert s.order(tag).filled_qty == 20
+        assert s.order(tag).request.qty == 20
+        assert not s.order(tag).modify_pending
+        assert s.truth() == [("complete", 20)]
+
+
+async def test_o10_a_cancel_refused_because_it_filled_is_shown_as_filled() -> None:
+    async with session() as s:
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        s.market.fault("stall")
+        s.market.print_trade(KEY, 98.9, 50)
+        s.manager.cancel(tag, s.now_ns())
+        await s.until(lambda _: bool(s.of(RequestRefused)))
+        [refused] = s.of(RequestRefused)
+        assert refused.kind == "cancel"
+        await s.pass_time(2)
+        await s.until_order(tag, OrderStatus.FILLED)
+        assert s.portfolio.qty(KEY, Product.INTRADAY) == 10
+
+
+async def test_o14_orders_from_a_phone_are_adopted_and_followed() -> None:
+    async with session() as s:
+        reply = s.market.venue.place(order(price=99.0), "")
+        tag = f"x-{reply.order_id}"
+        await s.until(lambda _: tag in s.manager.orders)
+        adopted = await s.until_order(tag, OrderStatus.OPEN)
+        assert adopted.foreign
+        assert adopted.request.qty == 10
+        s.market.print_trade(KEY, 98.9, 3)
+        await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 3)
+        s.market.venue.cancel(reply.order_id)
+        await s.until_order(tag, OrderStatus.CANCELLED)
+
+
+@pytest.mark.parametrize("fault", ["lost-ack-before", "lost-ack-after"])
+async def test_o19_a_modify_or_cancel_is_never_sent_twice(fault: str) -> None:
+    async with session() as s:
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        s.market.fault(fault)
+        s.manager.modify(tag, s.now_ns(), 20, None, None)
+        await s.until(lambda _: len(s.of(RequestUnknown)) == 1)
+        s.submit(CancelOrder(s.now_ns(), tag, s.order(tag).broker_id))
+        await s.until(lambda _: len(s.of(RequestUnknown)) == 2)
+        assert (s.market.asked(MODIFY), s.market.asked(CANCEL)) == (1, 1)
+        s.market.sim.faults.clear()
+        await s.pass_time(6)
+        done = fault == "lost-ack-after"
+        await s.until_order(tag, OrderStatus.CANCELLED if done else OrderStatus.OPEN)
+        assert s.order(tag).request.qty == (20 if done else 10)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        ("403-static-ip", "UDAPI1154", "static IP"),
+        ("401", "UDAPI100050", "Log in again"),
+        ("service-hours", "UDAPI100074", "05:30 to 24:00"),
+        ("429", "UDAPI10005", "Wait a moment"),
+    ],
+)
+async def test_o20_every_refusal_has_words_and_a_remedy_and_is_not_repeated(
+    fault: str, code: str, words: str
+) -> None:
+    async with session() as s:
+        s.market.fault(fault, path="/order/place")
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestRefused)))
+        [refused] = s.of(RequestRefused)
+        assert (refused.kind, refused.tag, refused.code) == ("place", tag, code)
+        assert words in refused.message
+        assert s.order(tag).status is OrderStatus.REJECTED
+        await s.pass_time(20)
+        assert s.market.asked(PLACE) == 1
+        assert s.truth() == []
+
+
+async def test_a_rejection_by_the_exchange_shows_its_words() -> None:
+    async with session() as s:
+        s.market.fault("reject", message="RMS: margin exceeds")
+        tag = s.send()
+        await s.until_order(tag, OrderStatus.REJECTED)
+        assert "RMS: margin exceeds" in s.order(tag).message
+
+
+async def test_a_reconnect_reads_the_account_again_with_a_fresh_address() -> None:
+    async with session() as s:
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        s.market.fault("feed-403", count=2)
+        s.market.fault("drop", stream="portfolio")
+        s.market.print_trade(KEY, 98.9, 50)
+        await s.until_order(tag, OrderStatus.FILLED)
+        await s.until(lambda _: len(s.of(AccountSnapshot)) == 2)
+        assert s.portfolio.qty(KEY, Product.INTRADAY) == 10
+        authorized = s.market.asked("GET /v2/feed/portfolio-stream-feed/authorize")
+        assert authorized == s.market.asked("portfolio:handshake") == 4
+
+
+async def test_a_fill_whose_trades_cannot_be_read_at_first_is_booked_later() -> None:
+    async with session() as s:
+        s.market.fault("maintenance-503", count=2, path="/order/trades")
+        tag = s.send(price=100.05)
+        await s.until_order(tag, OrderStatus.FILLED)
+        await s.until(lambda _: bool(s.of(FillEvent)))
+        assert len(s.of(FillEvent)) == 1
+        assert s.market.asked("GET /v2/order/trades") >= 3
+
+
+async def test_a_new_login_goes_on_without_a_restart() -> None:
+    async with session() as s:
+        s.market.fault("revoke")
+        s.market.fault("drop", stream="portfolio")
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestRefused)))
+        assert s.order(tag).status is OrderStatus.REJECTED
+        before = len(s.of(AccountSnapshot))
+        s.broker.use_token(s.market.token())
+        await s.until(lambda _: len(s.of(AccountSnapshot)) > before)
+        again = s.send()
+        await s.until_order(again, OrderStatus.OPEN)
+
+
+async def test_a_request_under_way_does_not_make_its_order_doubtful() -> None:
+    async with session() as s:
+        s.market.fault("delay", ms=300, path="/order/place", count=1)
+        tag = s.send()
+        await asyncio.sleep(0)
+        s.submit(Reconcile(s.now_ns()))
+        await s.until(lambda _: len(s.of(AccountSnapshot)) == 2)
+        assert s.of(AccountSnapshot)[-1].orders == ()
+        assert s.order(tag).status is OrderStatus.SENT
+        await s.until_order(tag, OrderStatus.OPEN)
+        assert not s.of(RequestUnknown)
+
+
+async def test_what_else_fails_is_left_out_of_a_snapshot() -> None:
+    async with session() as s:
+        for path in ("positions", "funds"):
+            s.market.fault("maintenance-503", path=path)
+            s.submit(Reconcile(s.now_ns()))
+            count = len(s.of(AccountSnapshot)) + 1
+            await s.until(lambda _, count=count: len(s.of(AccountSnapshot)) == count)  # type: ignore[misc]
+            last = s.of(AccountSnapshot)[-1]
+            assert (last.positions is None) == (path == "positions")
+            assert (last.available is None) == (path == "funds")
+        s.market.fault("maintenance-503", path="retrieve-all")
+        s.submit(Reconcile(s.now_ns()))
+        s.market.fault("maintenance-503", path="retrieve-all", off=True)
+        s.submit(Reconcile(s.now_ns()))
+        await s.until(lambda _: len(s.of(AccountSnapshot)) >= 4)
+
+
+async def test_start_says_what_is_wrong() -> None:
+    made = Session()
+    await made.open_market()
+    made.market.fault("401")
+    with pytest.raises(AuthError, match="Log in"):
+        await made.broker.start(made.hear)
+    made.market.sim.faults.clear()
+    made.market.fault("maintenance-503")
+    with pytest.raises(TransportError):
+        await made.broker.start(made.hear)
+    made.market.sim.faults.clear()
+    await made.stop()
+
+
+async def test_start_works_without_the_stream_and_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tradetui.brokers.upstox import broker
+
+    monkeypatch.setattr(broker, "_STREAM_WAIT_S", 0.05)
+    made = Session()
+    await made.open_market()
+    made.market.fault("feed-403")
+    await made.broker.start(made.hear)
+    assert len(made.of(AccountSnapshot)) == 1
+    made.market.sim.faults.clear()
+    await made.until(lambda _: len(made.of(AccountSnapshot)) == 2)
+    await made.stop()
+
+
+async def test_close_waits_for_an_answer_under_way_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tradetui.brokers.upstox import broker
+
+    async with session() as s:
+        s.market.fault("delay", ms=200, path="/order/place", count=1)
+        tag = s.send()
+        await asyncio.sleep(0)
+        await s.broker.close()
+        assert [e.tag for e in s.of(RequestAccepted)] == [tag]
+        s.submit(PlaceOrder(s.now_ns(), "late", order(price=99.0)))
+    monkeypatch.setattr(broker, "_CLOSE_WAIT_S", 0.05)
+    async with session() as s:
+        s.market.fault("hang", path="/order/place")
+        tag = s.send()
+        async with asyncio.timeout(10):
+            while not s.market.asked(PLACE):  # noqa: ASYNC110 - counted by the server
+                await asyncio.sleep(0.005)
+        async with asyncio.timeout(3):
+            await s.broker.close()
+        assert s.order(tag).status is OrderStatus.SENT
+
+
+async def test_the_journal_gets_requests_replies_and_pushes_without_secrets() -> None:
+    async with session() as s:
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        kinds = {note["dir"] for note in s.notes if isinstance(note, dict)}
+        assert kinds >= {"request", "reply", "push"}
+        token = s.api.token
+        assert token is not None
+        assert token.secret.reveal() not in str(s.notes)
+        assert "SIM001" not in str(s.notes)
+        assert tag in str(s.notes)
+
+
+def test_live_is_read_off_the_address() -> None:
+    class Still:
+        def now_ns(self) -> int:
+            return 0
+
+        async def sleep_until(self, t_ns: int) -> None:
+            """Time stands still."""
+
+    local = Hosts(
+        main="http://127.0.0.1:1",
+        order="http://127.0.0.1:2",
+        feed="ws://127.0.0.1:3",
+        assets="http://127.0.0.1:4",
+    )
+    for hosts, live in ((LIVE, True), (Hosts.sandbox(), False), (local, False)):
+        assert UpstoxBroker(UpstoxApi(hosts), Still()).live is live
