@@ -47,6 +47,10 @@ def build_world(options: SimOptions, calendar: Calendar) -> Start:
 
         replay = ReplayWorld(options.replay)
         return Start(replay, "replay", f"replay {options.replay.resolve()}", replay.start_ns, calendar)
+    if options.bars is not None:
+        raise UsageError(
+            "minute bars cannot be played", "Use --replay with a recorded feed, or the synthetic market"
+        )
     from tradetui.simulator.worlds.synthetic import SyntheticWorld
 
     start_ns = start_of(options, calendar, time.time_ns())
