@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from textual import events
@@ -333,7 +333,10 @@ class TradeApp(App[int]):
         self.hint.place(geometry.hint)
         self.ticket.place(geometry.ticket if ui.mode is UiMode.TICKET or ui.ticket else None)
         over = ui.mode in (UiMode.SEARCH, UiMode.PALETTE, UiMode.TEXT, UiMode.QUIT)
-        self.overlay.place(geometry.overlay if over else None)
+        rect = geometry.overlay
+        if ui.mode in (UiMode.TEXT, UiMode.QUIT):
+            rect = replace(rect, height=min(rect.height, len(ui.texts[1]) + 2))
+        self.overlay.place(rect if over else None)
 
     def frame(self) -> Frame:
         """What the panes are built from now."""

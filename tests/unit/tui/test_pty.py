@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -27,8 +28,8 @@ _ESCAPES = re.compile(
 class Terminal:
     """A child in a pseudo-terminal, read until something is seen."""
 
-    def __init__(self, pid: int, fd: int) -> None:
-        self.pid = pid
+    def __init__(self, child: subprocess.Popen[bytes], fd: int) -> None:
+        self.child = child
         self.fd = fd
         self.raw = b""
 
@@ -69,30 +70,35 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.pump(0.02)
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                while self.pump(0) and select.select([self.fd], [], [], 0.05)[0]:
+            code = self.child.poll()
+            if code is not None:
+                while select.select([self.fd], [], [], 0.05)[0] and self.pump(0):
                     pass
-                self.pid = 0
-                return os.waitstatus_to_exitcode(status)
+                return code
         raise AssertionError(f"did not end; last: {self.plain()[-800:]!r}")
 
 
 @contextmanager
 def terminal(*args: str, size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
-    pid, fd = pty.fork()
-    if pid == 0:  # pragma: no cover - the child becomes another program
-        os.chdir(REPO_ROOT)
-        os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(REPO_ROOT)})
-        os.execv(sys.executable, [sys.executable, "-m", "tests.fixtures.fake_handle", *args])
+    fd, inner = pty.openpty()
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    made = Terminal(pid, fd)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.fixtures.fake_handle", *args],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        cwd=REPO_ROOT,
+        env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        start_new_session=True,
+    )
+    os.close(inner)
+    made = Terminal(child, fd)
     try:
         yield made
     finally:
-        if made.pid:
-            os.kill(made.pid, signal.SIGKILL)
-            os.waitpid(made.pid, 0)
+        if child.poll() is None:
+            child.kill()
+        child.wait()
         os.close(fd)
 
 
@@ -175,7 +181,7 @@ def test_ctrl_c_twice_quits() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(number: int) -> None:
     with running() as term:
-        os.kill(term.pid, number)
+        term.child.send_signal(number)
         assert term.ended() == 0
         assert b"\x1b[?1049l" in term.raw
 

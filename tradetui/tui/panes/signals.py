@@ -28,14 +28,18 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     rows = signals_shown(frame.snap)
     if not rows:
         return [*lines, ((" no signals yet", "dim"),)]
-    lines.append(((fit(" TIME  SIDE SYMBOL      SCORE     PRICE      STOP    TARGET STATE", width), "dim"),))
+    levels = "      STOP    TARGET" if width >= 64 else ""
+    lines.append(((fit(f" TIME  SIDE SYMBOL      SCORE     PRICE{levels} STATE", width), "dim"),))
     room = max(1, height - len(lines))
     cursor = frame.ui.cursors.get(Pane.SIGNALS, "")
     index = next((i for i, row in enumerate(rows) if row.id == cursor), -1)
     start = window(frame.ui, Pane.SIGNALS, index, len(rows), room)
     focused = frame.ui.focus is Pane.SIGNALS
     shown = rows[start : start + room]
-    return lines + [marked(_signal(row), width, cursor=row.id == cursor, focused=focused) for row in shown]
+    return lines + [
+        marked(_signal(row, levels=bool(levels)), width, cursor=row.id == cursor, focused=focused)
+        for row in shown
+    ]
 
 
 def _strategy(row: StrategyRow, width: int) -> Line:
@@ -52,17 +56,18 @@ def _strategy(row: StrategyRow, width: int) -> Line:
     )
 
 
-def _signal(row: SignalRow) -> Line:
-    return (
+def _signal(row: SignalRow, *, levels: bool) -> Line:
+    spans = [
         (fmt.clock(row.t_ns // 1_000_000, seconds=False) + " ", "dim"),
         (fit(row.side, 5), "buy" if row.side == "BUY" else "sell"),
         (fit(row.symbol, 12), "text"),
         (right(f"{row.score:.0f}", 5), "text+bold"),
         (right(fmt.price(row.price), 10), "text"),
-        (right(fmt.price(row.stop), 10), "dim"),
-        (right(fmt.price(row.target), 10), "dim"),
-        (" " + clean(row.state), "warn" if row.state.startswith("refused") else "title"),
-    )
+    ]
+    if levels:
+        spans += [(right(fmt.price(row.stop), 10), "dim"), (right(fmt.price(row.target), 10), "dim")]
+    spans.append((" " + clean(row.state), "warn" if row.state.startswith("refused") else "title"))
+    return tuple(spans)
 
 
 def explanation(row: SignalRow) -> tuple[str, tuple[str, ...]]:
