@@ -48,12 +48,20 @@ def build_world(options: SimOptions, calendar: Calendar) -> Start:
         replay = ReplayWorld(options.replay)
         return Start(replay, "replay", f"replay {options.replay.resolve()}", replay.start_ns, calendar)
     if options.bars is not None:
-        raise UsageError(
-            "minute bars cannot be played", "Use --replay with a recorded feed, or the synthetic market"
-        )
+        from tradetui.simulator.worlds.bars import BarsWorld
+
+        bars = BarsWorld(options.bars, day=options.day, seed=options.seed)
+        origin = f"bars {options.bars.resolve()} {options.seed}"
+        return Start(bars, "bars", origin, bars.start_ns, calendar)
+    start_ns = start_of(options, calendar, time.time_ns())
+    if options.bench is not None:
+        from tradetui.simulator.worlds.bench import BenchWorld
+
+        count, rate = options.bench
+        bench = BenchWorld(start_ns, count=count, rate=rate, seed=options.seed)
+        return Start(bench, "bench", f"bench {count} {rate} {options.seed}", start_ns, calendar)
     from tradetui.simulator.worlds.synthetic import SyntheticWorld
 
-    start_ns = start_of(options, calendar, time.time_ns())
     world = SyntheticWorld(options.seed, start_ns, calendar=calendar, variant=options.variant)
     origin = f"synthetic {options.seed} {options.variant}"
     return Start(world, "synthetic", origin, start_ns, world.calendar)

@@ -27,6 +27,7 @@ class SimOptions:
         variant: Which synthetic world: ``full``, ``thin``, ``hostile``.
         replay: Recorded feed to play, a file or a folder.
         bars: Minute bars to turn into ticks.
+        bench: Instruments and updates a second of a world made for measuring.
         speed: Exchange seconds per second; None is as fast as possible.
         faults: Faults on from the start, as ``NAME`` or ``NAME:key=value,..``.
         day: Date of the simulated session; None for the last trading day, or the recording's own.
@@ -42,6 +43,7 @@ class SimOptions:
     variant: str = "full"
     replay: Path | None = None
     bars: Path | None = None
+    bench: tuple[int, int] | None = None
     speed: float | None = 1.0
     faults: tuple[str, ...] = ()
     day: date | None = None

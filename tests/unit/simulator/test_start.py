@@ -116,3 +116,29 @@ async def test_a_recording_damaged_in_its_middle_ends_the_market_and_says_so(
                 await asyncio.wait_for(sim.wait_failed(), 20)
         assert (await member.get("/v2/user/profile")).status == 200
     assert "the simulated market stopped" in caplog.text
+
+
+async def test_minute_bars_become_a_market_to_trade_in(shared_data: Path) -> None:
+    options = SimOptions(
+        auto_approve=True, bars=shared_data / "bars" / "nse_1m_2025-12_2026-04.parquet", day=date(2025, 12, 15),
+        speed=0,
+    )  # fmt: skip
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        share = next(one for one in sim.venue.instruments.values() if one.tradable)
+        await member.control("/clock", {"jump": "2025-12-15T11:00"})
+        placed = await member.place(share.key, order_type="MARKET", price=0, market_protection=-1)
+        row = (await member.get("/v2/order/details", order_id=placed.data["order_ids"][0])).data
+        assert row["status"] == "complete"
+        past = await member.get(
+            f"/v3/historical-candle/{share.key.replace('|', '%7C')}/minutes/1/2025-12-14/2025-12-10"
+        )
+        assert past.data["candles"][0][0].startswith("2025-12-12T15:")
+        assert (await member.control("/state"))["world"] == "bars"
+
+
+async def test_the_world_for_measuring_lists_as_many_as_asked() -> None:
+    options = SimOptions(auto_approve=True, bench=(300, 1000), day=FRIDAY)
+    async with SimulatorServer(options) as sim:
+        assert len(sim.venue.instruments) == 300
