@@ -151,6 +151,29 @@ def open_database(path: Path | None, schema: Schema, settings: Settings) -> Open
     return Opened(connection, True, notices)
 
 
+def check_file(path: Path, schema: Schema) -> str:
+    """Look into a database without changing it.
+
+    Returns:
+        Why it cannot be used; empty when it can.
+    """
+    import duckdb
+
+    try:
+        _check_size(path)
+        with duckdb.connect(str(path), read_only=True, config=Settings(memory_mb=64).config()) as connection:
+            version = version_of(connection)
+            check_version(schema, version, path.name)
+            if not version and _holds_tables(connection):
+                return "it is a database, but not one of tradetui's"
+    except (StorageError, _Damaged) as error:
+        return str(error)
+    except duckdb.Error as error:
+        held = _LOCKED.search(str(error))
+        return f"in use by another program ({held['program']})" if held else _first_line(error)
+    return ""
+
+
 def _open_existing(path: Path, schema: Schema, settings: Settings, notices: list[str]) -> Opened | None:
     """The open file, or ``None`` after it was set aside."""
     unclean = _log_of(path).exists() and _log_of(path).stat().st_size > 0

@@ -19,6 +19,10 @@ from tradetui.domain.errors import StorageError
 LOCK_NAME = "tradetui.lock"
 
 
+class DataInUse(StorageError):
+    """Another process holds the data directory."""
+
+
 class DataLock:
     """The lock of a data directory, held until `release` or the end of the process.
 
@@ -27,7 +31,8 @@ class DataLock:
         purpose: What the holder is, told to whoever comes second: ``tradetui run``.
 
     Raises:
-        StorageError: Another process holds it (the message says which), or the folder cannot be written.
+        DataInUse: Another process holds it; the message says which.
+        StorageError: The folder cannot be written.
     """
 
     def __init__(self, folder: Path, purpose: str = "tradetui") -> None:
@@ -42,7 +47,7 @@ class DataLock:
         except BlockingIOError as error:
             words = _holder(self._fd)
             os.close(self._fd)
-            raise StorageError(
+            raise DataInUse(
                 f"the data directory {folder} is in use by {words}",
                 "stop that program, or give this one another directory with --home",
             ) from error
