@@ -35,6 +35,7 @@ def sim_from_flags(
     speed: str,
     faults: tuple[str, ...],
     day: date | None,
+    cash: int,
     state: Path | None,
     until_stdin_closes: bool,
 ) -> int:
@@ -52,6 +53,7 @@ def sim_from_flags(
         bars=bars,
         faults=faults,
         day=day,
+        opening_cash=cash,
         state_file=state,
     )
     try:
@@ -96,9 +98,7 @@ async def _serve(options: SimOptions, *, until_stdin_closes: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Where the platform has no loop signals (Windows), Ctrl-C ends asyncio.run all the same.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     if until_stdin_closes:
         watch_stdin(loop, stop)
     async with SimulatorServer(options) as server:
