@@ -75,7 +75,8 @@ class BarsWorld:
         self._is_index = np.array([row["instrument_type"] == "INDEX" for row in self._rows])
         self._starts_ms, self._bars = day_grid(today, self._symbols)
         self._state = DayState(len(self._rows), self._closes(), day_start_ns(self._day) // 1_000_000)
-        self._state.ltt_ms[:] = self._starts_ms[0] - MINUTE_MS
+        before = self._past["start"].max()
+        self._state.ltt_ms[:] = before if isinstance(before, int) else 0
         self._books = self._book_terms()
         self._end_ns = (self._starts_ms[-1] + MINUTE_MS) * 1_000_000
         self._closed = False
