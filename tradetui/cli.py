@@ -242,6 +242,7 @@ def sim(
     day: Annotated[
         datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Date of the simulated session.")
     ] = None,
+    cash: Annotated[int, typer.Option("--cash", help="Opening cash of the account, rupees.")] = 1_000_000,
     state: Annotated[Path | None, typer.Option("--state", help="File that keeps account and clock.")] = None,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
@@ -259,6 +260,7 @@ def sim(
             speed=speed,
             faults=tuple(fault or ()),
             day=day.date() if day else None,
+            cash=cash,
             state=state,
             until_stdin_closes=until_stdin_closes,
         )

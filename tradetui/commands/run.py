@@ -7,21 +7,23 @@ import json
 import re
 import signal
 import sys
-from collections import deque
+import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tradetui import config
 from tradetui.domain.errors import TradeTuiError, UsageError
-from tradetui.domain.view import LogRow
 
 if TYPE_CHECKING:
+    from tradetui.domain.view import Handle
     from tradetui.logs import RingHandler
     from tradetui.runtime.core import Runtime
+    from tradetui.runtime.handle import RuntimeHandle
     from tradetui.wiring.parts import Parts
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
+STOP_WAIT_S = 15.0
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -178,28 +180,42 @@ def _screen(
         raise UsageError(
             "the screen needs a terminal on standard output", "use --headless where there is none"
         )
-    from tradetui.tui import start_screen
+    from tradetui.tui.app import TradeApp, UiSettings
 
-    rows: deque[LogRow] = deque(maxlen=1)
+    held: list[RuntimeHandle] = []
 
-    def start() -> Any:
-        """Called on a worker thread after the first paint: now the heavy imports may come."""
-        nonlocal rows
+    def start() -> Handle:
+        """Called on a thread after the first paint: now the heavy imports may come."""
         from tradetui.runtime.handle import RuntimeHandle
 
         rows = _logging(place, settings).rows
-        return RuntimeHandle(lambda: _parts(options, place, settings, token), rows).start()
+        handle = RuntimeHandle(lambda: _parts(options, place, settings, token), rows)
+        held.append(handle)
+        return handle.start()
 
-    problem = start_screen(
+    screen = settings.screen
+    app = TradeApp(
         start,
-        interval=settings.watch.interval,
-        hz=settings.screen.hz,
-        theme=settings.screen.theme,
-        gain_loss=settings.screen.gain_loss,
-        ascii_only=settings.screen.ascii,
-        keys=settings.screen.keys,
-        stop_after_s=lasting,
+        UiSettings(
+            hz=screen.hz,
+            theme="16" if screen.theme == "ansi" else screen.theme,
+            pair=screen.gain_loss,
+            ascii=screen.ascii,
+            keys={action: (key,) for action, key in screen.keys.items()},
+        ),
     )
-    if isinstance(problem, TradeTuiError):
-        raise problem
-    return 0 if problem is None else 1
+    if lasting is not None:
+        timer = threading.Timer(lasting, lambda: app.call_from_thread(app.leave))
+        timer.daemon = True
+        timer.start()
+    code = app.run(mouse=True) or 0
+    for handle in held:
+        handle.stop()
+        if not handle.join(STOP_WAIT_S):
+            raise TradeTuiError("the engine did not stop in time", "see the log file")
+        outcome = handle.stopped()
+        if isinstance(outcome, TradeTuiError):
+            raise outcome
+        if isinstance(outcome, BaseException):
+            return 1
+    return code

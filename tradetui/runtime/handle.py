@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.events import Event, OperatorEvent
-from tradetui.domain.records import Record
+from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import InstrumentRow, LogRow, Look, Snapshot
 from tradetui.engine import Outcome
 from tradetui.runtime.core import Runtime
@@ -46,6 +46,7 @@ class RuntimeHandle:
         self._log_rows = log_rows
         self._notices: deque[LogRow] = deque(maxlen=_NOTICES_KEPT)
         self._notice_seq = 0
+        self._statuses: dict[str, str] = {}
         self._latest: Snapshot | None = None
         self._look = Look()
         self._runtime: Runtime | None = None
@@ -112,6 +113,11 @@ class RuntimeHandle:
 
     def _notice(self, record: Record) -> None:
         assert self._runtime is not None
+        if record.kind is RecordKind.ORDER:
+            tag, status = record.data["tag"], record.data["status"]
+            if self._statuses.get(tag) == status:
+                return  # a detail changed, not the state
+            self._statuses[tag] = status
         said = words_of(record, self._runtime.engine.universe)
         if said is not None:
             level, text = said

@@ -78,6 +78,8 @@ class ViewBuilder:
         self._seq = 0
         self._trend: dict[int, deque[float]] = {}
         self._p50 = self._p99 = 0.0
+        # What the screen shows until it has a list of its own.
+        self._first_list = tuple(instrument.key for instrument in runtime.parts.watch)
 
     def build(self, look: Look) -> Snapshot:
         """The state now, for what the screen looks at."""
@@ -88,7 +90,7 @@ class ViewBuilder:
         universe = engine.universe.instruments
         rows = tuple(
             self._watch_row(engine.universe.slots[key], instrument)
-            for key in look.watch
+            for key in look.watch or self._first_list
             if (instrument := engine.universe.get(key)) is not None
         )
         orders = tuple(reversed(desk.manager.orders.values()))[:_ORDERS_SHOWN]

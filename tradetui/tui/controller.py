@@ -65,6 +65,7 @@ class Controller:
         self._interrupt_ms = -10_000
         self._arm_minutes = 0
         self._notice_seq = -1
+        self._adopted = False
         self._trading: Mapping[str, Callable[[int], None]] = {
             "buy": lambda now: self.operator.ticket_side(Side.BUY, now),
             "sell": lambda now: self.operator.ticket_side(Side.SELL, now),
@@ -97,6 +98,10 @@ class Controller:
             self._notice_seq = snap.notices[-1].seq
             newest = snap.notices[-1]
             self.say(newest.text, newest.level)
+        if not self.ui.keys and snap.watch and not self._adopted:
+            # The engine's own list, once: a list that the user emptied stays empty.
+            self.ui.keys = [row.key for row in snap.watch]
+        self._adopted = self._adopted or bool(self.ui.keys)
         if not self.ui.selected and self.ui.keys:
             self.ui.selected = self.ui.keys[0]
 

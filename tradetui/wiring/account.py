@@ -142,6 +142,7 @@ def _start_child(request: Request) -> SimChild:
             "--jump-to-open",
             f"--seed={request.sim_seed}",
             f"--speed={request.sim_speed:g}",
+            f"--cash={round(request.settings.account.capital)}",
             f"--state={state}",
         ]
     )

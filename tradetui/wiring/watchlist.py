@@ -10,8 +10,8 @@ from tradetui.brokers.upstox.instruments import Master
 from tradetui.domain.errors import UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
 
-WHOLE_LIST: Final = 200
-"""An instrument list of at most so many entries (a recorded world, the small synthetic one) is streamed whole."""
+WHOLE_LIST: Final = 20
+"""An instrument list of at most so many entries (a recorded world) is streamed whole."""
 
 _INDICES: Final = ("NSE_INDEX|Nifty 50", "NSE_INDEX|Nifty Bank", "NSE_INDEX|India VIX")
 _SHARES: Final = (

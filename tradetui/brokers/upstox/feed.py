@@ -319,5 +319,5 @@ class UpstoxFeed:
 
     def _tell(self, sink: EventSink, state: FeedState, reason: str, attempt: int) -> None:
         if state is not FeedState.CONNECTING:
-            log.info("feed %s%s%s", state.value, ": " if reason else "", reason)
+            log.debug("feed %s%s%s", state.value, ": " if reason else "", reason)
         sink(FeedEvent(self._clock.now_ns(), state, reason, attempt))
