@@ -26,18 +26,13 @@ from tradetui.tui.actions import TICKET_SEND, KeyMap
 from tradetui.tui.controller import Controller
 from tradetui.tui.desk import Desk
 from tradetui.tui.layout import Pane, Size, arrange, fits_ticket
+from tradetui.tui.pace import FULL_QUEUE, RATES, SLOW_QUEUE, adapted
 from tradetui.tui.panes import SPECS, bottom, header, overlay, ticket_view
 from tradetui.tui.panes.base import LinePane, boxed
 from tradetui.tui.spans import Line
 from tradetui.tui.state import Frame, UiMode
 from tradetui.tui.theme import Palette
 
-RATES = (20.0, 10.0, 5.0, 2.0, 1.0)
-"""Frames a second that a slowing link steps down through."""
-SLOW_FRAME_MS = 50.0
-SLOW_QUEUE = 5
-FULL_QUEUE = 25
-"""Textual's writer holds 30 frames and then blocks the loop: painting stops before that."""
 STOP_WAIT_S = 10.0
 
 
@@ -445,24 +440,6 @@ class TradeApp(App[int]):
         self.exit(code, return_code=code)
 
 
-def adapted(hz: float, wanted: float, took_ms: float, queued: int) -> float:
-    """The next frame rate: a step down when a frame took long or writes pile up, a step up when all is well.
-
-    Args:
-        hz: Rate now.
-        wanted: Rate that was asked for.
-        took_ms: Time from the start of the frame until it was painted.
-        queued: Writes that wait for the terminal.
-    """
-    lower = [rate for rate in RATES if rate < hz]
-    if (took_ms > SLOW_FRAME_MS and took_ms > 500 / hz) or queued > SLOW_QUEUE:
-        return lower[0] if lower else hz
-    if took_ms < SLOW_FRAME_MS / 2 and queued <= 1 and hz < wanted:
-        higher = [rate for rate in RATES if rate > hz]
-        return min(higher[-1], wanted)
-    return hz
-
-
 def words_of(error: BaseException) -> str:
     """An exception in words for a person."""
     if isinstance(error, TradeTuiError):
@@ -506,4 +483,4 @@ def _wait_for_engine(app: TradeApp) -> bool:
         return False
 
 
-__all__ = ["TradeApp", "UiSettings", "adapted", "run_app", "words_of"]
+__all__ = ["TradeApp", "UiSettings", "run_app", "words_of"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.fixtures.fake_handle import RELIANCE, WATCH, FakeHandle
 from tradetui.domain.events import OperatorKind
 from tradetui.domain.order import OrderRequest
+from tradetui.domain.view import Look
 from tradetui.tui.actions import ACTIONS, KeyMap
 from tradetui.tui.controller import Controller
 from tradetui.tui.desk import Desk
@@ -134,3 +135,21 @@ def test_paste_goes_into_a_line_or_a_number_field_only() -> None:
     controller.paste("12x\r", 1000)
     assert controller.ui.ticket.qty == "1250"
     assert handle.submitted == []
+
+
+def test_the_engines_own_watchlist_is_taken_once() -> None:
+    controller, handle = made()
+    for key in WATCH:
+        controller.nav.remove(key, 1000)
+    pull(controller, handle, 1000)
+    handle.look(Look(watch=WATCH))
+    snap = handle.snapshot()
+    assert snap is not None
+    controller.take(snap, 1100)
+    assert controller.ui.keys == []
+    desk = Desk()
+    desk.handle = handle
+    empty = Controller(desk, KeyMap(), geometry=lambda: arrange(120, 40, (Pane.WATCH,)))
+    empty.take(snap, 1000)
+    assert tuple(empty.ui.keys) == WATCH
+    assert empty.ui.selected == WATCH[0]

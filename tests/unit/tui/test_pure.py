@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tradetui.tui import fmt
 from tradetui.tui.actions import ACTIONS, Context, KeyMap, shown
-from tradetui.tui.app import adapted
 from tradetui.tui.commands import COMMANDS, Command, complete, parse
 from tradetui.tui.layout import NUMBERS, Pane, Size, arrange, size_class
+from tradetui.tui.pace import adapted
 from tradetui.tui.panes.watchlist import sparkline
 from tradetui.tui.spans import fit, pad, plain, right, width_of, wrap
 from tradetui.tui.theme import COLOURS, Palette
