@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
+import shutil
+import ssl
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,14 +232,71 @@ async def test_what_is_journaled_holds_no_secret() -> None:
         assert secret not in text
 
 
-async def test_the_sdk_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    async with raw_server(DROP) as server:
-        with pytest.raises(TransportError):
-            await ask(server, ep.ORDER_BOOK)
-    logging.getLogger("urllib3.connectionpool").error("noise")
-    logging.getLogger("upstox_client.rest").error("noise")
-    out, err = capfd.readouterr()
-    assert (out, err) == ("", "")
+NOISE = """
+import asyncio, logging
+
+logging.basicConfig()
+from tradetui.brokers.upstox import endpoints as ep
+from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.domain.errors import TransportError
+
+async def main():
+    dead = "http://127.0.0.1:1"
+    api = UpstoxApi(Hosts(main=dead, order=dead, feed="ws://127.0.0.1:1", assets=dead))
+    try:
+        await api.call(ep.HOLIDAYS)
+    except TransportError:
+        print("refused")
+    await api.close()
+    for name in ("urllib3.connectionpool", "upstox_client.rest"):
+        logging.getLogger(name).error("noise of %s", name)
+
+asyncio.run(main())
+"""
+
+
+def test_the_sdk_writes_nothing_to_the_terminal() -> None:
+    done = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+async def test_an_impostor_with_a_certificate_of_its_own_gets_nothing(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on this machine to make a certificate with")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    hosts = Hosts(main=url, order=url, feed=url.replace("https", "wss"), assets=url)
+    api = UpstoxApi(hosts, make_token("tok-123456", hosts, 0))
+    for endpoint in (ep.PLACE, ep.PROFILE):
+        with pytest.raises(TransportError, match="certificate is not valid") as caught:
+            await api.call(endpoint)
+        assert not isinstance(caught.value, OutcomeUnknown)
+    await api.close()
+    listener.close()
+    assert heard == []
 
 
 async def test_the_sdk_default_of_the_class_is_never_believed() -> None:

@@ -14,6 +14,7 @@ from tests.unit.exchange.support import SHARE, order
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.governor import Governor, Window
 from tradetui.brokers.upstox.hosts import LIVE, Hosts
 from tradetui.domain.errors import AuthError, TransportError
 from tradetui.domain.events import (
@@ -29,6 +30,7 @@ from tradetui.domain.events import (
 from tradetui.domain.order import Order, OrderStatus, Product, Side
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.requests import CancelOrder, PlaceOrder, Reconcile
+from tradetui.execution.exits import SOURCE as EXIT
 from tradetui.execution.manager import OrderManager
 
 KEY = SHARE.key
@@ -389,6 +391,76 @@ async def test_a_request_under_way_does_not_make_its_order_doubtful() -> None:
         assert s.order(tag).status is OrderStatus.SENT
         await s.until_order(tag, OrderStatus.OPEN)
         assert not s.of(RequestUnknown)
+
+
+async def test_each_trade_is_reported_once_though_every_push_reads_them_all() -> None:
+    async with session() as s:
+        tag = s.send(qty=10, price=100.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        for qty, filled in ((3, 3), (4, 7), (50, 10)):
+            s.market.print_trade(KEY, 100.0, qty)
+            await s.until(lambda _, filled=filled: sum(e.fill.qty for e in s.of(FillEvent)) == filled)  # type: ignore[misc]
+        assert [e.fill.qty for e in s.of(FillEvent)] == [3, 4, 3]
+        assert {e.fill.tag for e in s.of(FillEvent)} == {tag}
+
+
+async def test_an_older_push_says_nothing_new() -> None:
+    async with session() as s:
+        row = {
+            "update_type": "order", "order_id": "77", "tag": "z", "instrument_token": KEY, "quantity": 10,
+            "transaction_type": "BUY", "order_request_id": "1", "status": "open", "price": 99.0,
+        }  # fmt: skip
+        changed = {**row, "order_request_id": "2", "price": 99.5, "filled_quantity": 0}
+        ended = {**changed, "status": "cancelled"}
+        for frame, told in (
+            (row, 1),
+            (changed, 2),
+            (row, 2),
+            (changed, 3),
+            (ended, 4),
+            (changed, 4),
+            (ended, 5),
+        ):
+            s.broker._on_push(frame)
+            assert len(s.of(OrderUpdate)) == told
+
+
+async def test_a_cancel_goes_where_a_new_order_has_to_wait() -> None:
+    async with session() as s:
+        s.api.governor = Governor((Window(60.0, 2, 1),))
+        tag = s.send(price=99.0)
+        await s.until_order(tag, OrderStatus.OPEN)
+        late = s.send(price=98.0)
+        await s.until_order(late, OrderStatus.REJECTED)
+        assert "not sent: our own limit" in s.order(late).message
+        s.manager.cancel(tag, s.now_ns())
+        await s.until_order(tag, OrderStatus.CANCELLED)
+        assert (s.market.asked(PLACE), s.market.asked(CANCEL)) == (1, 1)
+
+
+async def test_an_exit_goes_where_another_order_has_to_wait() -> None:
+    async with session() as s:
+        s.api.governor = Governor((Window(60.0, 2, 1),))
+        await s.until_order(s.send(price=100.05), OrderStatus.FILLED)
+        out = s.send(Side.SELL, price=99.95, source=EXIT)
+        await s.until_order(out, OrderStatus.FILLED)
+
+
+async def test_holdings_are_read_again_only_when_something_says_so() -> None:
+    async with session() as s:
+
+        async def reconcile() -> AccountSnapshot:
+            count = len(s.of(AccountSnapshot)) + 1
+            s.submit(Reconcile(s.now_ns()))
+            await s.until(lambda _: len(s.of(AccountSnapshot)) == count)
+            return s.of(AccountSnapshot)[-1]
+
+        assert (await reconcile()).holdings is None
+        s.broker._on_push({"update_type": "holding", "instrument_token": KEY})
+        assert (await reconcile()).holdings == ()
+        assert (await reconcile()).holdings is None
+        await s.advance(121)
+        assert (await reconcile()).holdings == ()
 
 
 async def test_what_else_fails_is_left_out_of_a_snapshot() -> None:
