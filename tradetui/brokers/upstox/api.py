@@ -54,7 +54,9 @@ _SERVER_ERRORS: Final = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 
 _KEEP_WRITE: Final = 16_384
 _KEEP_READ: Final = 1_000
 """Characters of a raw reply that go into the journal."""
-_WORKERS: Final = 4
+_ORDER_WORKERS: Final = 8
+"""As many orders as may go out in a second can wait for their answers at once."""
+_READ_WORKERS: Final = 4
 _GRACE_S: Final = 5.0
 
 
@@ -114,8 +116,8 @@ class UpstoxApi:
         if token is not None:
             self.use_token(token)
         self._transport = Transport(hosts, connect_s=connect_s, read_s=read_s)
-        self._order_workers = Workers(_WORKERS, "upstox-orders")
-        self._read_workers = Workers(_WORKERS, "upstox-reads")
+        self._order_workers = Workers(_ORDER_WORKERS, "upstox-orders")
+        self._read_workers = Workers(_READ_WORKERS, "upstox-reads")
         self._deadline_s = connect_s + read_s + _GRACE_S
         self._sequence = 0
 

@@ -261,7 +261,9 @@ def test_the_sdk_writes_nothing_to_the_terminal() -> None:
     assert (done.stdout, done.stderr) == ("refused\n", "")
 
 
-async def test_an_impostor_with_a_certificate_of_its_own_gets_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    """The context of a server whose certificate nobody vouches for."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl on this machine to make a certificate with")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -280,13 +282,17 @@ async def test_an_impostor_with_a_certificate_of_its_own_gets_nothing(tmp_path: 
     subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
+    return context
+
+
+async def test_an_impostor_with_a_certificate_of_its_own_gets_nothing(self_signed: ssl.SSLContext) -> None:
     heard: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.read(100))
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=self_signed)
     url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     hosts = Hosts(main=url, order=url, feed=url.replace("https", "wss"), assets=url)
     api = UpstoxApi(hosts, make_token("tok-123456", hosts, 0))
