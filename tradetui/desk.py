@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final
 
 from tradetui.domain import margin
@@ -102,7 +103,8 @@ class Desk:
         self._charges: dict[str, Money] = {}
         self._charged: dict[str, tuple[int, int]] = {}
         self._sent: dict[tuple[str, str], int] = {}
-        self._retry_exit_ns: dict[tuple[str, Product], int] = {}
+        self._last_exit: dict[tuple[str, Product], str] = {}
+        self._today: date | None = None
         self._last_equal: dict[tuple[str, Side, int, OrderType, int], int] = {}
 
     # --- asking ---------------------------------------------------------------------------------------
@@ -212,19 +214,23 @@ class Desk:
                     self._on_booked(event.fill)
                     return event.fill
             case AccountSnapshot():
-                known = set(self.portfolio.fills)
+                known = len(self.portfolio.fills)
                 self.manager.on_snapshot(event)
-                for key in self.portfolio.fills.keys() - known:
-                    self._on_booked(self.portfolio.fills[key])
+                # In the order of booking: a set's order differs from process to process.
+                for fill in list(self.portfolio.fills.values())[known:]:
+                    self._on_booked(fill)
             case OperatorEvent():
                 self.on_operator(event)
         self._go_on_flattening()
         return None
 
     def rebook(self, fill: Fill) -> None:
-        """Book a trade of an earlier run of the day, read back from the journal: nothing is recorded again."""
+        """Book a trade of an earlier run of the day, read back from the journal: nothing is recorded again.
+
+        Its order has been given back before, so that a stop that was watched is watched again.
+        """
         if self.portfolio.book(fill):
-            self._recharge(fill)
+            self._on_booked(fill)
 
     def _on_booked(self, fill: Fill) -> None:
         order = self.manager.orders.get(self.manager_tag(fill))
@@ -254,9 +260,10 @@ class Desk:
 
     def on_time(self, t_ns: int) -> None:
         """Time passed: probes, reconciliation, arming, watched stops."""
-        if ist_date(t_ns) != ist_date(self.now_ns) and self.now_ns:
+        today = ist_date(t_ns)
+        if self._today is not None and today != self._today:
             self.entries_today = 0
-        self.now_ns = t_ns
+        self._today, self.now_ns = today, t_ns
         if self.armed_until_ns and t_ns >= self.armed_until_ns:
             self.disarm("arming ran out")
         self.manager.on_time(t_ns)
@@ -265,11 +272,7 @@ class Desk:
     def on_prices(self) -> None:
         """Prices moved: watched stops and targets may be hit."""
         for hit in self.watched.hits(self._market):
-            key = (hit.instrument_key, hit.product)
-            if self.now_ns >= self._retry_exit_ns.get(key, 0):
-                # A refused exit is tried again, but not on every frame.
-                self._retry_exit_ns[key] = self.now_ns + EXIT_RETRY_NS
-                self._exit(*key, hit.words)
+            self._exit(hit.instrument_key, hit.product, hit.words)
 
     # --- operator -------------------------------------------------------------------------------------
 
@@ -355,10 +358,13 @@ class Desk:
                 self._flatten.discard((key, product))
 
     def _exit(self, key: str, product: Product, why: str) -> bool:
-        """Send one protected market order that closes a position. ``False`` when it was refused."""
+        """Send one protected market order that closes a position. ``False`` when it was refused.
+
+        One that failed is tried again after a pause, not on every frame and every answer.
+        """
         held = self.portfolio.qty(key, product)
         side = Side.SELL if held > 0 else Side.BUY
-        if not held or self.manager.pending_qty(key, product, side):
+        if not held or self.manager.pending_qty(key, product, side) or self._exit_just_failed(key, product):
             return True
         instrument = self._instrument(key)
         most = instrument.max_order_qty if instrument else 0
@@ -374,7 +380,16 @@ class Desk:
                 reason=why,
             )
         )
-        return order is not None and order.status.working
+        if order is None:
+            return False
+        self._last_exit[key, product] = order.tag
+        return order.status.working
+
+    def _exit_just_failed(self, key: str, product: Product) -> bool:
+        last = self.manager.orders.get(self._last_exit.get((key, product), ""))
+        if last is None or not last.status.terminal or last.filled_qty:
+            return False
+        return self.now_ns < last.updated_ns + EXIT_RETRY_NS
 
     # --- figures --------------------------------------------------------------------------------------
 

@@ -134,6 +134,7 @@ class Engine:
         self.now_ns = 0
         self.feed = FeedEvent(0, FeedState.CONNECTING)
         self.last_frame_ns = 0
+        self._up_since_ns = 0
         self.market_status: dict[str, str] = {}
         self._segments: dict[str, Segment] = {}
         self._segments_day: date | None = None
@@ -158,8 +159,7 @@ class Engine:
     # --- the line -------------------------------------------------------------------------------------
 
     def step(self, event: Event) -> Outcome:
-        """Take in one event; hand out what follows from it."""
-        self._out = Outcome()
+        """Take in one event; hand out what follows from it, and what was noted since the last one (restart)."""
         if event.t_ns > self.now_ns:
             self.now_ns = self.desk.now_ns = event.t_ns
         match event:
@@ -177,7 +177,8 @@ class Engine:
                 self._on_operator(event)
             case _:
                 self.desk.on_account(event)
-        return self._out
+        outcome, self._out = self._out, Outcome()
+        return outcome
 
     def _on_tick(self, event: TickEvent) -> None:
         """One frame, straight through."""
@@ -258,7 +259,7 @@ class Engine:
             if event.state is not FeedState.ENDED:
                 self.desk.disarm("the feed is down")
         elif up:
-            self._silent = False
+            self._silent, self._up_since_ns = False, event.t_ns
             if self._down_since_ns:
                 self.candles.mark_gap(self._down_since_ns, event.t_ns)
                 self._down_since_ns = 0
@@ -271,12 +272,14 @@ class Engine:
 
     def _watch_silence(self, t_ns: int) -> None:
         """A stream that is connected but silent while the market trades is as good as down."""
-        if self.feed.state is not FeedState.UP or self._silent or not self.last_frame_ns:
+        if self.feed.state is not FeedState.UP or self._silent:
             return
-        if t_ns - self.last_frame_ns > self.settings.silence_s * SECOND and self._anything_trades():
+        # A connection that was just made has not been silent for as long as the one before it was down.
+        heard_ns = max(self.last_frame_ns, self._up_since_ns)
+        if t_ns - heard_ns > self.settings.silence_s * SECOND and self._anything_trades():
             self._silent = True
             self.desk.feed_up = False
-            self._down_since_ns = self.last_frame_ns
+            self._down_since_ns = heard_ns
             words = f"no frame for {self.settings.silence_s:g} s while the market trades"
             self.desk.disarm(words)
             self._note(RecordKind.FEED, {"state": "silent", "reason": words})

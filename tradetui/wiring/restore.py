@@ -106,9 +106,9 @@ def _open(past: Past, record: Record) -> None:
 
 def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     """Put the day so far into a new desk: orders, trades, latched risk state."""
+    desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
     for fill in past.fills:
         desk.rebook(fill)
-    desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
     if past.risk_state is not RiskState.ACTIVE:
         desk.state, desk.state_reason = past.risk_state, past.risk_reason
     desk.entries_today = past.entries
