@@ -5,7 +5,7 @@ opened the ticket goes into it, in order (`tui.md` b4). Three rules hold for eve
 
 * only `send` sends, and only a review that was painted at least 300 ms ago, with `send` untouched since;
 * a block cannot be passed; a warning costs retyping the quantity;
-* a market order is reviewed again if its worst price got worse; a limit review does not expire.
+* a market order is reviewed again if its worst price got worse by more than a fifth of a percent; a limit review does not expire.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class Field(StrEnum):
 
 Choice = OrderType | Product | Validity
 """What a field of fixed choices may hold."""
+
+
+WORST_SLACK_BP = 20
+"""How much worse the worst price may get after it was read, in 1/100 percent: it is percents away from the market
+as it is, and follows it tick by tick; asking again at every tick would teach people not to read."""
 
 
 class Phase(StrEnum):
@@ -293,7 +298,8 @@ def needs_retype(answer: Preview) -> bool:
 def _worse(ticket: Ticket, answer: Preview) -> bool:
     if not ticket.reviewed_worst or not answer.worst_price:
         return bool(answer.worst_price) != bool(ticket.reviewed_worst)
-    return (answer.worst_price - ticket.reviewed_worst) * ticket.side.sign > 0
+    worse = (answer.worst_price - ticket.reviewed_worst) * ticket.side.sign
+    return worse * 10_000 > WORST_SLACK_BP * ticket.reviewed_worst
 
 
 def press(ticket: Ticket, action: str, char: str, preview: Preview | None, now_ms: int) -> Outcome:

@@ -139,6 +139,8 @@ def test_a_limit_review_does_not_expire() -> None:
     ("side", "now_worst", "sends"),
     [
         (Side.BUY, 1010, False),
+        (Side.BUY, 1002, True),
+        (Side.BUY, 1003, False),
         (Side.BUY, 1000, True),
         (Side.BUY, 990, True),
         (Side.SELL, 990, False),
