@@ -377,7 +377,11 @@ async def test_a_new_login_goes_on_without_a_restart() -> None:
         s.broker.use_token(s.market.token())
         await s.until(lambda _: len(s.of(AccountSnapshot)) > before)
         again = s.send()
+        await s.until(lambda _: bool(s.order(again).broker_id))
+        # Its pushes may have gone by before the stream was back; the poll tells in any case.
+        await s.pass_time(6)
         await s.until_order(again, OrderStatus.OPEN)
+        await s.until(lambda _: s.broker._stream.connected.is_set())
 
 
 async def test_a_request_under_way_does_not_make_its_order_doubtful() -> None:
