@@ -1,7 +1,8 @@
-"""Rebuild the index of decisions and check every relative link of the documentation (`make docs`).
+"""Write what is generated in the documentation and check every relative link (`make docs`).
 
-With `--check` nothing is written: the exit code says whether the index is current and every link leads
-somewhere. The test suite runs it that way.
+Generated are the index of decisions and the tables between ``<!-- generated: NAME -->`` and ``<!-- end -->``, which
+`doc_tables.py` makes from the code. With `--check` nothing is written: the exit code says whether everything
+generated is current and every link leads somewhere. The test suite runs it that way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts import doc_tables  # noqa: E402 - found only once the root is on the path
+
 ADR_DIR = Path("docs") / "adr"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -91,17 +96,33 @@ def adr_index(root: Path) -> str:
     )
 
 
+def generated(root: Path) -> dict[Path, str]:
+    """Every page that holds something generated, with the text it should have.
+
+    Args:
+        root: The repository's root.
+    """
+    wanted = {root / ADR_DIR / "README.md": adr_index(root)}
+    for page in pages(root):
+        text = page.read_text(encoding="utf-8")
+        if doc_tables.MARK.search(text):
+            wanted[page] = doc_tables.fill(text)
+    return wanted
+
+
 def main(arguments: list[str]) -> int:
     """Rebuild or check; returns the exit code."""
     check = "--check" in arguments
-    index, wanted = ROOT / ADR_DIR / "README.md", adr_index(ROOT)
-    stale = not index.exists() or index.read_text(encoding="utf-8") != wanted
-    if stale and not check:
-        index.write_text(wanted, encoding="utf-8")
-        print(f"wrote {index.relative_to(ROOT)}")
-    problems = broken_links(ROOT)
-    if stale and check:
-        problems.append(f"{index.relative_to(ROOT)}: out of date, run make docs")
+    problems: list[str] = []
+    for page, wanted in generated(ROOT).items():
+        if page.exists() and page.read_text(encoding="utf-8") == wanted:
+            continue
+        if check:
+            problems.append(f"{page.relative_to(ROOT)}: out of date, run make docs")
+        else:
+            page.write_text(wanted, encoding="utf-8")
+            print(f"wrote {page.relative_to(ROOT)}")
+    problems += broken_links(ROOT)
     for problem in problems:
         print(problem)
     print(f"{len(pages(ROOT))} pages, {len(problems)} problems")
