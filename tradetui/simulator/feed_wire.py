@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
 from tradetui.pb.market_feed_v3_pb2 import (
     LTPC,
     Feed,
     FeedResponse,
     FirstLevelWithGreeks,
     MarketInfo,
+    Quote,
     RequestMode,
     Type,
 )
@@ -23,7 +26,6 @@ from tradetui.pb.market_feed_v3_pb2 import (
 MODES: Final = ("ltpc", "full", "option_greeks", "full_d30")
 """Words a request may use."""
 
-LEVELS: Final = 5
 DEEP_LEVELS: Final = 30
 
 _TYPE_TAG: Final = b"\x08"
@@ -81,6 +83,7 @@ class Cutter:
         else:
             cut.CopyFrom(feed)
             cut.requestMode = RequestMode.full_d30
+            _deepen(cut.fullFeed.marketFF.marketLevel.bidAskQuote)
         return self._entry(key, cut.SerializeToString())
 
     def _entry(self, key: str, body: bytes) -> bytes:
@@ -109,6 +112,28 @@ def _ltpc_of(feed: Feed) -> LTPC | None:
     if full.HasField("indexFF"):
         return full.indexFF.ltpc if full.indexFF.HasField("ltpc") else None
     return full.marketFF.ltpc if full.marketFF.HasField("ltpc") else None
+
+
+def _deepen(levels: RepeatedCompositeFieldContainer[Quote]) -> None:
+    """Continue a book of a few levels to thirty, at its own distances and quantities.
+
+    No world knows more than five levels; a paid client still gets the shape it asked for.
+    """
+    known = len(levels)
+    if known < 2 or not levels[-1].askQ:
+        return
+    bid_step = max(levels[-2].bidP - levels[-1].bidP, 0.0)
+    ask_step = levels[-1].askP - levels[-2].askP
+    for depth in range(1, DEEP_LEVELS - known + 1):
+        like = levels[depth % known]
+        bid = round(levels[known - 1].bidP - depth * bid_step, 4)
+        there = bid > 0 and bid_step > 0
+        levels.add(
+            bidQ=like.bidQ if there else 0,
+            bidP=bid if there else 0.0,
+            askQ=like.askQ,
+            askP=round(levels[known - 1].askP + depth * ask_step, 4),
+        )
 
 
 def _first_level(cut: FirstLevelWithGreeks, feed: Feed) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from tradetui.pb.market_feed_v3_pb2 import Feed, IndexFullFeed, MarketFullFeed
 
-_SCALARS = ("atp", "vtt", "oi", "iv", "tbq", "tsq", "iep", "rp", "ieq", "iiqTotal", "iiqM")
+_AUCTION = ("iep", "rp", "ieq", "iiqTotal", "iiqM")
+"""Sent only for members of the closing auction."""
 
 
 def merge(state: Feed, update: Feed) -> None:
@@ -37,9 +38,26 @@ def _merge_market(state: MarketFullFeed, update: MarketFullFeed) -> None:
         state.optionGreeks.CopyFrom(update.optionGreeks)
     if update.HasField("marketOHLC"):
         state.marketOHLC.CopyFrom(update.marketOHLC)
-    for name in _SCALARS:
+    # Written out: this runs for every tick of a recorded day played at full speed.
+    if value := update.vtt:
+        state.vtt = value
+    if number := update.atp:
+        state.atp = number
+    if number := update.oi:
+        state.oi = number
+    if number := update.iv:
+        state.iv = number
+    if number := update.tbq:
+        state.tbq = number
+    if number := update.tsq:
+        state.tsq = number
+    if update.casEligible or update.iep:
+        _merge_auction(state, update)
+
+
+def _merge_auction(state: MarketFullFeed, update: MarketFullFeed) -> None:
+    state.casEligible = state.casEligible or update.casEligible
+    for name in _AUCTION:
         value = getattr(update, name)
         if value:
             setattr(state, name, value)
-    if update.casEligible:
-        state.casEligible = True

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,11 @@ async def test_modes_are_cut_from_the_full_message(stage_for: Any) -> None:
         assert (greeks.firstLevelWithGreeks.vtt, greeks.firstLevelWithGreeks.oi) == (100, 1300.0)
         assert seen["option_greeks"][INDEX].firstLevelWithGreeks.ltpc.ltp == 24_500.0
         assert seen["full_d30"][OPTION].requestMode == RequestMode.full_d30
-        assert seen["full_d30"][OPTION].fullFeed.marketFF == full
+        deep = seen["full_d30"][OPTION].fullFeed.marketFF.marketLevel.bidAskQuote
+        assert len(deep) == 30
+        assert list(deep[:5]) == list(full.marketLevel.bidAskQuote)
+        assert all(a.bidP > b.bidP and a.askP < b.askP for a, b in pairwise(deep))
+        assert not seen["full_d30"][INDEX].fullFeed.HasField("marketFF")
 
 
 async def test_partial_updates_stay_partial(stage_for: Any) -> None:

@@ -107,10 +107,12 @@ def _open(path: Path) -> BinaryIO:
 def _read_json(path: Path) -> Iterator[RecordedFrame]:
     with _open(path) as lines:
         number = 0
+        # The decoder itself: `json.loads` asks every line anew in which encoding it is.
+        decode = json.JSONDecoder().raw_decode
         try:
             for line in lines:
                 number += 1
-                row = json.loads(line)
+                row, _ = decode(line.decode())
                 feeds = {key: feed_from_json(feed) for key, feed in row.get("feeds", {}).items()}
                 if feeds:
                     yield RecordedFrame(row["rx_ms"] + RECORDER_LAG_MS, feeds)

@@ -142,16 +142,18 @@ class SyntheticWorld:
             return None
         at = self._taken.get(row)
         if at is not None and self._batch is not None:
-            return self._message(self._batch, at, whole=True)
-        feed = state_message(self._shown, row, is_index=self._is_index(row))
-        if not self._is_index(row):
-            self._complete(feed.fullFeed.marketFF, row)
+            feed = self._message(self._batch, at, whole=True)
+        else:
+            feed = state_message(self._shown, row, is_index=self._is_index(row))
+            if not self._is_index(row):
+                self._complete(feed.fullFeed.marketFF, row)
+        if self._session.listing.rows[row].get("cas_eligible"):
+            feed.fullFeed.marketFF.casEligible = True
         return feed
 
     def _complete(self, market: MarketFullFeed, row: int) -> None:
         """Add what changes without trades: the book, open interest, Greeks."""
         market.oi = float(self._oi.at(max(0, self._minute - 1))[row])
-        market.casEligible = row < N_SHARES and bool(self._session.listing.rows[row].get("cas_eligible"))
         best = self._shown.best
         if best.ask[row]:
             rows = np.array([row], np.intp)
