@@ -33,10 +33,16 @@ _STOP_DEADLINE_S: Final = 10.0
 
 
 class Runtime:
-    """Runs the parts until told to stop, until the world ends, or until something breaks."""
+    """Runs the parts until told to stop, until the world ends, or until something breaks.
 
-    def __init__(self, parts: Parts) -> None:
+    Args:
+        parts: What to run.
+        stay_up: A refused token does not end the run: somebody looks at a screen that says so.
+    """
+
+    def __init__(self, parts: Parts, *, stay_up: bool = False) -> None:
         self.parts = parts
+        self._stay_up = stay_up
         self.engine = parts.engine
         self.latency = Latency()
         self.lag = LoopLag()
@@ -131,7 +137,7 @@ class Runtime:
                     task.result()  # raises what broke
                     raise TradeTuiError(f"the {task.get_name()} task ended by itself")
                 refused = task.exception()
-                if refused is not None and not (isinstance(refused, AuthError) and not self.parts.ends):
+                if refused is not None and not (self._stay_up and isinstance(refused, AuthError)):
                     raise refused
                 if self.parts.ends:
                     return

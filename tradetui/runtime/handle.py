@@ -87,7 +87,7 @@ class RuntimeHandle:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         parts = await self._make()
-        runtime = self._runtime = Runtime(parts)
+        runtime = self._runtime = Runtime(parts, stay_up=True)
         runtime.listeners.append(self._heard)
         if self._stop_asked:
             runtime.stop()
