@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import REPO_ROOT
 from tests.fixtures.keyring_session import run_with_keyring
+from tests.fixtures.program import told
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
 
@@ -91,27 +88,6 @@ def test_no_secret_is_in_any_file_argument_environment_or_on_the_terminal(
         assert len(secret) >= 16
         assert not [text for text in texts if secret in text]
         assert not [path for path in files if secret.encode() in path.read_bytes()]
-
-
-def told(home: Path, *args: str, **environment: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of `tradetui` without a terminal and without a keyring."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tradetui", *args],
-        env={
-            **os.environ,
-            "TRADETUI_HOME": str(home),
-            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-            **environment,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPO_ROOT,
-        start_new_session=True,
-        timeout=50,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_without_a_keyring_it_says_how_to_go_on_before_anything_is_typed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_auth import told
+from tests.fixtures.program import told
 from tradetui.commands.doctor import broker, run_doctor
 from tradetui.domain.errors import UsageError
 from tradetui.simulator.server import SimulatorServer

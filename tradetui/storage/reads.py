@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from tradetui.domain.market_data import INTERVALS, BarSource, Candle
+import numpy as np
+
+from tradetui.domain.market_data import I64, INTERVALS, BarSource, Candle
 from tradetui.domain.money import Price
 from tradetui.domain.order import (
     Fill,
@@ -133,6 +135,28 @@ def recent_bars(
         for ms, o, h, low, c, volume, oi, source, gap in zip(starts, *columns, strict=True)
     ]
     return rows[::-1]
+
+
+def broker_bar_starts(
+    cursor: DuckDBPyConnection, key: str, interval: str, first: date, last: date, expiry: date | None = None
+) -> I64:
+    """Starts of the broker's own stored bars, epoch ms UTC, ascending.
+
+    Args:
+        cursor: Of the market database.
+        key: Instrument key.
+        interval: Name such as ``1m``.
+        first: First session.
+        last: Last session, included.
+        expiry: Which contract of a reused key.
+    """
+    found = cursor.execute(
+        "SELECT epoch_ms(start) AS ms FROM bars WHERE instrument_id = (SELECT instrument_id FROM instruments "
+        'WHERE key = $key AND expiry IS NOT DISTINCT FROM $expiry::DATE) AND "interval" = $interval '
+        "AND source = 'broker' AND session BETWEEN $first AND $last ORDER BY start",
+        {"key": key, "expiry": expiry, "interval": interval, "first": first, "last": last},
+    ).fetchnumpy()
+    return np.asarray(found["ms"], np.int64)
 
 
 def _bars_sql(own: bool | None, order: str) -> str:

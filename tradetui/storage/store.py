@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import Candle, TickBatch
+from tradetui.domain.market_data import I64, Candle, TickBatch
 from tradetui.domain.order import Fill, Order
 from tradetui.domain.records import Record
 from tradetui.storage import reads
@@ -199,6 +199,11 @@ class Store:
         """The last bars before a moment, oldest first; see `reads.recent_bars`."""
         with self._market.cursor() as cursor:
             return reads.recent_bars(cursor, key, interval, count, before_ms, slot)
+
+    def broker_bar_starts(self, instrument: Instrument, interval: str, first: date, last: date) -> I64:
+        """Starts of the broker's own stored bars, epoch ms; see `reads.broker_bar_starts`."""
+        with self._market.cursor() as cursor:
+            return reads.broker_bar_starts(cursor, instrument.key, interval, first, last, instrument.expiry)
 
     def last_tick(self, key: str) -> reads.LastTick | None:
         """The newest stored tick of an instrument."""
