@@ -1,7 +1,7 @@
 """Write what is generated in the documentation and check every relative link (`make docs`).
 
-Generated are the index of decisions and the tables between ``<!-- generated: NAME -->`` and ``<!-- end -->``, which
-`doc_tables.py` makes from the code. With `--check` nothing is written: the exit code says whether everything
+Generated are the index of decisions, `config.toml.example`, and the tables between ``<!-- generated: NAME -->`` and
+``<!-- end -->``, which `doc_tables.py` makes from the code. With `--check` nothing is written: the exit code says whether everything
 generated is current and every link leads somewhere. The test suite runs it that way.
 """
 
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import doc_tables  # noqa: E402 - found only once the root is on the path
+from tradetui import config  # noqa: E402 - as above
 
 ADR_DIR = Path("docs") / "adr"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -97,12 +98,15 @@ def adr_index(root: Path) -> str:
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """Every page that holds something generated, with the text it should have.
+    """Every file that holds something generated, with the text it should have.
 
     Args:
         root: The repository's root.
     """
-    wanted = {root / ADR_DIR / "README.md": adr_index(root)}
+    wanted = {
+        root / ADR_DIR / "README.md": adr_index(root),
+        root / "config.toml.example": config.example(),
+    }
     for page in pages(root):
         text = page.read_text(encoding="utf-8")
         if doc_tables.MARK.search(text):
