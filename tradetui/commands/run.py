@@ -137,6 +137,7 @@ async def _run_headless(
     options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
 ) -> dict[str, Any]:
     from tradetui.runtime.core import Runtime
+    from tradetui.runtime.notices import NoticeBoard
 
     runtime: Runtime | None = None
     stopped_early = asyncio.Event()
@@ -151,6 +152,7 @@ async def _run_headless(
         loop.add_signal_handler(number, stop)
     parts = await _parts(options, place, settings, token)
     runtime = Runtime(parts)
+    runtime.listeners.append(NoticeBoard(parts.universe).heard)
     if stopped_early.is_set():
         runtime.stop_soon()
     timer = loop.create_task(_stop_after(runtime, lasting)) if lasting is not None else None

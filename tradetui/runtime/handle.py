@@ -14,21 +14,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from tradetui.domain.errors import TradeTuiError
-from tradetui.domain.events import Event, OperatorEvent
-from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.events import OperatorEvent
 from tradetui.domain.view import InstrumentRow, LogRow, Look, Snapshot
-from tradetui.engine import Outcome
 from tradetui.runtime.core import Runtime
-from tradetui.runtime.notices import words_of
+from tradetui.runtime.notices import NoticeBoard
 from tradetui.runtime.views import ViewBuilder, instrument_row
 from tradetui.wiring.parts import Parts
 
 log = logging.getLogger(__name__)
 
-_NOTICES_KEPT: Final = 50
 MakeParts = Callable[[], Coroutine[Any, Any, Parts]]
 """Joins the parts; awaited on the runtime's own loop."""
 
@@ -44,9 +41,6 @@ class RuntimeHandle:
     def __init__(self, make: MakeParts, log_rows: deque[LogRow]) -> None:
         self._make = make
         self._log_rows = log_rows
-        self._notices: deque[LogRow] = deque(maxlen=_NOTICES_KEPT)
-        self._notice_seq = 0
-        self._statuses: dict[str, str] = {}
         self._latest: Snapshot | None = None
         self._look = Look()
         self._runtime: Runtime | None = None
@@ -88,17 +82,18 @@ class RuntimeHandle:
         self._loop = asyncio.get_running_loop()
         parts = await self._make()
         runtime = self._runtime = Runtime(parts, stay_up=True)
-        runtime.listeners.append(self._heard)
+        board = NoticeBoard(parts.universe)
+        runtime.listeners.append(board.heard)
         if self._stop_asked:
             runtime.stop()
-        views = asyncio.create_task(self._publish(runtime))
+        views = asyncio.create_task(self._publish(runtime, board))
         try:
             await runtime.run()
         finally:
             views.cancel()
 
-    async def _publish(self, runtime: Runtime) -> None:
-        builder = ViewBuilder(runtime, self._log_rows, self._notices)
+    async def _publish(self, runtime: Runtime, board: NoticeBoard) -> None:
+        builder = ViewBuilder(runtime, self._log_rows, board.rows)
         await runtime.started.wait()
         while True:
             began = time.perf_counter()
@@ -106,24 +101,6 @@ class RuntimeHandle:
             self._ready.set()
             took = time.perf_counter() - began
             await asyncio.sleep(max(0.01, 1 / self._look.hz - took))
-
-    def _heard(self, event: Event, outcome: Outcome) -> None:
-        for record in outcome.records:
-            self._notice(record)
-
-    def _notice(self, record: Record) -> None:
-        assert self._runtime is not None
-        if record.kind is RecordKind.ORDER:
-            tag, status = record.data["tag"], record.data["status"]
-            if self._statuses.get(tag) == status:
-                return  # a detail changed, not the state
-            self._statuses[tag] = status
-        said = words_of(record, self._runtime.engine.universe)
-        if said is not None:
-            level, text = said
-            self._notice_seq += 1
-            self._notices.append(LogRow(self._notice_seq, record.t_ns // 1_000_000, level, text))
-            log.log(logging.getLevelNamesMapping()[level], "%s", text)
 
     # --- the screen's thread --------------------------------------------------------------------------
 

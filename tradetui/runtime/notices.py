@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tradetui.domain.events import Event
 from tradetui.domain.money import format_rupees
 from tradetui.domain.order import OrderStatus
 from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.view import LogRow
+from tradetui.engine import Outcome
 from tradetui.market.universe import Universe
+
+log = logging.getLogger(__name__)
+
+_KEPT: Final = 50
 
 Words = tuple[str, str]
 """Level (a `logging` level name) and text."""
 
 Symbol = Callable[[Mapping[str, Any]], str]
 """Symbol of the instrument that a record's data names."""
+
+
+class NoticeBoard:
+    """Says what happened, once: in the log, and in a ring for the line at the bottom of the screen.
+
+    Args:
+        universe: Names instruments.
+    """
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        self._statuses: dict[str, str] = {}
+        self._seq = 0
+        self.rows: deque[LogRow] = deque(maxlen=_KEPT)
+
+    def heard(self, event: Event, outcome: Outcome) -> None:
+        """A listener of `Runtime`."""
+        del event
+        for record in outcome.records:
+            self.post(record)
+
+    def post(self, record: Record) -> None:
+        """Say what a record means, if a person should hear of it."""
+        if record.kind is RecordKind.ORDER:
+            tag, status = record.data["tag"], record.data["status"]
+            if self._statuses.get(tag) == status:
+                return  # a detail changed, not the state
+            self._statuses[tag] = status
+        said = words_of(record, self._universe)
+        if said is not None:
+            level, text = said
+            self._seq += 1
+            self.rows.append(LogRow(self._seq, record.t_ns // 1_000_000, level, text))
+            log.log(logging.getLevelNamesMapping()[level], "%s", text)
 
 
 def words_of(record: Record, universe: Universe) -> Words | None:
