@@ -367,23 +367,25 @@ async def test_a_slow_client_gets_the_newest_state_and_the_rest_is_counted(
 
 
 async def test_at_full_speed_a_slow_client_is_waited_for(stage_for: Any) -> None:
-    async with stage_for(Pit()) as stage:
+    keys = [f"NSE_EQ|INE{i:06d}011" for i in range(200)]
+    async with stage_for(Pit(keys)) as stage:
         client = await stage.connect()
-        await client.ask("sub", [SHARE])
+        await client.ask("sub", keys)
         await client.next()
         client.ws._reader._protocol.pause_reading()
-        count = 40_000
+        count = 400  # some 25 MB, more than any buffer on the way holds
 
         async def publish_all() -> None:
             for number in range(count):
-                await stage.publish(update(number, share=market(100.0 + number, number + 1)))
+                feeds = dict.fromkeys(keys, market(100.0 + number, number + 1))
+                await stage.publish(WorldUpdate(START + number * MS, feeds))
 
         publisher = asyncio.create_task(publish_all())
-        done, _ = await asyncio.wait([publisher], timeout=1)
+        done, _ = await asyncio.wait([publisher], timeout=2)
         assert not done
         client.ws._reader._protocol.resume_reading()
         for number in range(count):
-            assert (await client.next()).feeds[SHARE].fullFeed.marketFF.ltpc.ltp == 100.0 + number
+            assert (await client.next()).feeds[keys[-1]].fullFeed.marketFF.ltpc.ltp == 100.0 + number
         await publisher
         assert stage.hub.conflated == 0
 
