@@ -49,8 +49,9 @@ proto: $(DEV_STAMP) ## regenerate tradetui/pb from proto/
 bench: $(DEV_STAMP) ## benchmarks: make bench BENCH="ingest startup"
 	@for name in $(BENCH); do $(BIN)/tradetui bench $$name $(ARGS); done
 
-docs: $(DEV_STAMP) ## rebuild what is generated in docs/ and check every link
+docs: $(DEV_STAMP) ## rebuild what is generated in docs/, check every link, take the screenshot
 	@$(BIN)/python scripts/build_docs.py
+	@$(BIN)/python scripts/screenshot.py
 
 lock: $(DEV_STAMP) ## resolve the lock files anew
 	@bash scripts/lock.sh

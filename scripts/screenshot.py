@@ -4,7 +4,7 @@ Nothing in the picture is drawn by hand. A simulated session is jumped to mid-mo
 and the screen's own SVG export becomes `docs/images/workstation.png`. Seed and date are fixed, so the market is
 the same every time; latencies and the last seconds are not, so two pictures differ in a few digits.
 
-``make docs`` runs it. ``--text`` prints the screen as text too.
+``make docs`` runs it; it needs the cairo library (libcairo2). ``--text`` prints the screen as text too.
 """
 
 from __future__ import annotations
@@ -177,8 +177,10 @@ def on_grid(svg: str) -> str:
 
 def write_png(svg: str, path: Path) -> None:
     """Draw the SVG with a monospaced font of the machine; nothing is fetched."""
-    import cairosvg
-
+    try:
+        import cairosvg
+    except OSError as error:
+        raise SystemExit(f"no picture: the cairo library is missing on this machine ({error})") from None
     svg = (
         _FONT_FACE.sub("", svg)
         .replace("Fira Code", FONT)

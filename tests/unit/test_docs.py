@@ -14,14 +14,15 @@ import pytest
 
 from scripts import build_docs, doc_tables
 from tradetui import config
+from tradetui.commands.backfill import Summary
 from tradetui.indicators import REGISTRY
 from tradetui.risk.gate import RULES
 from tradetui.runtime.core import Runtime
-from tradetui.simulator.faults import COMMON, FAULTS
+from tradetui.simulator.faults import COMMON, FAULTS, Faults, parse_fault
 from tradetui.simulator.server import SimulatorServer
 from tradetui.strategies import STRATEGIES
 from tradetui.tui.actions import ACTIONS
-from tradetui.tui.commands import COMMANDS
+from tradetui.tui.commands import COMMANDS, Command, parse
 from tradetui.tui.panes import SPECS
 
 
@@ -81,6 +82,8 @@ def test_every_pane_is_documented(repo_root: Path) -> None:
 
 def keys_of_the_object_in(function: object) -> set[str]:
     """Keys of the dictionary that a function returns, read off its source."""
+    if function is Summary.as_data:
+        return set(Summary("1m").as_data())
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))  # type: ignore[arg-type]
     returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
     (made,) = [value for value in returned if isinstance(value, ast.Dict)]
@@ -92,6 +95,7 @@ def keys_of_the_object_in(function: object) -> set[str]:
     [
         ("tradetui run --headless --json", Runtime.summary),
         ("tradetui sim", SimulatorServer.ready_line),
+        ("tradetui backfill --json", Summary.as_data),
     ],
 )
 def test_json_fields_are_documented_and_no_others(repo_root: Path, heading: str, function: object) -> None:
@@ -162,6 +166,24 @@ def test_the_picture_is_there_and_of_a_readable_size(repo_root: Path) -> None:
     data = (repo_root / "docs" / "images" / "workstation.png").read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert int.from_bytes(data[16:20], "big") >= 1200
+
+
+def test_the_fault_that_the_help_suggests_is_one() -> None:
+    (words,) = [words for usage, words in COMMANDS if usage.startswith("fault ")]
+    line = words.partition("such as ")[2]
+    command = parse(line)
+    assert isinstance(command, Command)
+    faults = Faults()
+    faults.set(command.rest, command.args)  # type: ignore[arg-type]
+    assert faults.listing()["strikes"] == {command.rest: 1}
+
+
+def test_every_fault_in_the_simulator_page_can_be_switched(repo_root: Path) -> None:
+    text = page(repo_root, "docs/how-to/use-the-simulator.md")
+    told = re.findall(r"--fault (\S+)", text)
+    assert told
+    for one in told:
+        Faults().set(*parse_fault(one))
 
 
 def test_the_sdk_example_runs_as_it_stands(repo_root: Path) -> None:

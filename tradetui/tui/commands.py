@@ -18,7 +18,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("watch add SYMBOL", "put an instrument on the watchlist"),
     ("watch remove [SYMBOL]", "take an instrument off the watchlist"),
     ("interval 1m|5m|15m|1h|1d", "interval of the chart"),
-    ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop seconds=20"),
+    ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop stream=market"),
     ("theme dark|light|contrast|16", "colours"),
     ("screenshot PATH", "write the screen as an SVG picture"),
     ("help", "keys and commands"),
