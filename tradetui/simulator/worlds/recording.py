@@ -131,7 +131,10 @@ def _read_binary(path: Path) -> Iterator[RecordedFrame]:
                     raise EOFError("cut short")
                 frame = FeedResponse.FromString(body)
                 if frame.type != Type.market_info and frame.feeds:
-                    yield RecordedFrame(frame.currentTs, dict(frame.feeds))
+                    # A protobuf map has another order in every process; a recording has one.
+                    yield RecordedFrame(
+                        frame.currentTs, {key: frame.feeds[key] for key in sorted(frame.feeds)}
+                    )
         except (DecodeError, OSError, EOFError) as error:
             raise UsageError(f"{path.name}: damaged at frame {number}: {error!r}") from error
 
