@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("importlinter", reason="import-linter is not installed; make test installs it")
 
-CORE = {"domain", "market", "indicators", "strategies", "risk", "execution", "desk", "engine"}
+CORE = {"domain", "market", "indicators", "strategies", "risk", "execution", "desk", "engine", "signals"}
 SEEN_BY_THE_SCREEN = ("runtime", "backtest", "config", "domain")
 
 
