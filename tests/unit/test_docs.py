@@ -20,6 +20,7 @@ from tradetui.risk.gate import RULES
 from tradetui.runtime.core import Runtime
 from tradetui.simulator.faults import COMMON, FAULTS, Faults, parse_fault
 from tradetui.simulator.server import SimulatorServer
+from tradetui.storage.schema import LEDGER
 from tradetui.strategies import STRATEGIES
 from tradetui.tui.actions import ACTIONS
 from tradetui.tui.commands import COMMANDS, Command, parse
@@ -184,6 +185,15 @@ def test_every_fault_in_the_simulator_page_can_be_switched(repo_root: Path) -> N
     assert told
     for one in told:
         Faults().set(*parse_fault(one))
+
+
+def test_the_query_in_the_table_reference_fits_the_tables(repo_root: Path) -> None:
+    import duckdb
+
+    (query,) = re.findall(r'\.sql\("([^"]+)"\)', page(repo_root, "docs/reference/tables.md"))
+    with duckdb.connect() as connection:
+        connection.execute(LEDGER.sql)
+        assert connection.sql(query).columns == ["t", "instrument_key", "side", "qty", "rupees"]
 
 
 def test_the_sdk_example_runs_as_it_stands(repo_root: Path) -> None:
