@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import build_docs, doc_tables
+from scripts import build_docs, doc_tables, screenshot
 from tradetui import config
 from tradetui.commands.backfill import Summary
 from tradetui.indicators import REGISTRY
@@ -185,6 +185,14 @@ def test_every_fault_in_the_simulator_page_can_be_switched(repo_root: Path) -> N
     assert told
     for one in told:
         Faults().set(*parse_fault(one))
+
+
+def test_every_character_of_the_picture_has_its_own_place() -> None:
+    line = '<text class="a" x="12.2" y="20" textLength="36.6" clip-path="url(#l)">a&amp;&#160;</text>'
+    placed = screenshot.on_grid(line)
+    assert 'x="12.20 24.40 36.60"' in placed
+    assert "textLength" not in placed
+    assert placed.endswith('clip-path="url(#l)">a&amp;&#160;</text>')
 
 
 def test_the_query_in_the_table_reference_fits_the_tables(repo_root: Path) -> None:
