@@ -167,12 +167,16 @@ class InboxRecorder:
         self._file = None
 
     def _bytes_of(self, t_ns: int) -> bytes | None:
-        """The held frame stamped ``t_ns``; older ones made no event (damaged, unknown keys) and are let go."""
+        """The newest held frame stamped ``t_ns``; those before it made no event (damaged, unknown keys).
+
+        The feed hands over a frame and at once its event, so of two with the same stamp the newer one is meant.
+        """
+        found = None
         while self._held and self._held[0][0] <= t_ns:
             stamp, raw = self._held.popleft()
             if stamp == t_ns:
-                return raw
-        return None
+                found = raw
+        return found
 
     def _write(self, kind: RecordKind, t_ns: int, payload: bytes = b"") -> None:
         if self._file is None:

@@ -29,12 +29,11 @@ from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_sync import MasterFile
 from tradetui.config import Config, Home
 from tradetui.domain.calendar import Calendar, ist_date, segment_of
-from tradetui.domain.errors import CalendarUnknown, JournalDamaged, TransportError
+from tradetui.domain.errors import CalendarUnknown, JournalDamaged, StorageError, TransportError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
-from tradetui.engine import Engine, EngineSettings
 from tradetui.journal import Journal, files, read
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker
@@ -42,9 +41,10 @@ from tradetui.storage.lock import DataLock
 from tradetui.storage.store import Store
 from tradetui.wiring.account import Account, find_account
 from tradetui.wiring.history import HistoryLoader
+from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
 from tradetui.wiring.parts import Parts
-from tradetui.wiring.restore import Past, give_back, read_past
-from tradetui.wiring.settings import charge_from, limits_from, strategies_from
+from tradetui.wiring.restore import Past, read_past
+from tradetui.wiring.settings import limits_from
 from tradetui.wiring.watchlist import choose, find
 from tradetui.wiring.wire_notes import WireNotes
 
@@ -108,11 +108,58 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
 
     prefix = _tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
     past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
-    held = {key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills}
+    # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
+    held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
     watch = choose(master, settings.watch.symbols, today, held)
     for instrument in watch:
         universe.add(instrument)
 
+    store, journal = await _books(account, folder, master, universe, cleanup)
+    api = UpstoxApi(account.hosts, account.token, note=_wire_notes(account, journal, store))
+    cleanup.append(api.close)
+    live = account.mode is Mode.LIVE
+    limits = limits_from(settings, live=live)
+    beginning = Beginning(
+        begin_ns=clock.now_ns(),
+        live=live,
+        tag_prefix=prefix,
+        limits=limits,
+        settings=settings,
+        instruments=tuple(universe.instruments),
+        looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
+    ).with_past(past)
+    engine = beginning.engine(calendar, universe)
+    broker = _broker(account, api, calendar, universe, past, limits.capital)
+    tap = _tap(request, folder, beginning, universe, cleanup)
+
+    history = HistoryLoader(api, store, calendar, universe, clock)
+    return Parts(
+        mode=account.mode,
+        account=account.label,
+        host=account.hosts.label,
+        engine=engine,
+        universe=universe,
+        clock=clock,
+        feed=_feed(account, api, universe, tap),
+        broker=broker,
+        journal=journal,
+        store=store,
+        watch=watch,
+        lookup=master.get,
+        search=lambda text, limit: master.search(text, limit, today),
+        warm_up=history.load,
+        record_event=tap,
+        cleanup=cleanup,
+        ends=request.ends,
+        fault=account.fault,
+        run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
+    )
+
+
+async def _books(
+    account: Account, folder: Path, master: Master, universe: Universe, cleanup: list[Callable[[], Any]]
+) -> tuple[Store, Journal]:
+    """The account's store and journal, open for writing."""
     store = await asyncio.to_thread(
         Store.open,
         folder,
@@ -127,29 +174,27 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
     cleanup.append(journal.close)
     if journal.torn is not None:
         log.warning("the journal's last record was cut and has been set aside as %s", journal.torn.name)
+    return store, journal
 
-    def note(kind: RecordKind, data: dict[str, Any]) -> None:
-        record = Record(clock.now_ns(), kind, data)
-        journal.append(record)
-        store.records([record])
 
-    wire = WireNotes(lambda data: note(RecordKind.WIRE, data))
-    api = UpstoxApi(account.hosts, account.token, note=wire)
-    cleanup.append(api.close)
-    live = account.mode is Mode.LIVE
-    limits = limits_from(settings, live=live)
-    picked = {find(master, text).key for text in settings.strategies.symbols}
-    engine = Engine(
-        EngineSettings(limits, live=live, tag_prefix=prefix),
-        calendar,
-        universe,
-        charge_from(settings),
-        strategies_from(settings),
-        lambda instrument: instrument.tradable and (not picked or instrument.key in picked),
-    )
-    engine.begin(clock.now_ns())
-    broker = _broker(account, api, calendar, universe, past, limits.capital)
-    give_back(past, engine.desk, clock.now_ns())
+def _wire_notes(account: Account, journal: Journal, store: Store) -> WireNotes:
+    """What keeps requests, replies and pushes in the journal."""
+
+    def write(data: dict[str, Any]) -> None:
+        record = Record(account.clock.now_ns(), RecordKind.WIRE, data)
+        try:
+            journal.append(record)
+        except StorageError as error:
+            # The request is on the wire: its outcome must not turn into a refusal because a note of it failed.
+            log.error("a request or reply could not be kept: %s", error)  # noqa: TRY400 - words say it all
+        else:
+            store.records([record])
+
+    return WireNotes(write)
+
+
+def _feed(account: Account, api: UpstoxApi, universe: Universe, tap: InboxTap | None) -> UpstoxFeed:
+    """The market data stream, recorded where a recorder is given."""
 
     async def authorize() -> str:
         reply = (await api.call(ep.FEED_AUTHORIZE)).data or {}
@@ -158,28 +203,26 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
             raise TransportError("the broker gave no address for the market feed")
         return str(url)
 
-    feed = UpstoxFeed(account.hosts, authorize, universe.slots, clock, on_server_time=account.follow)
-    history = HistoryLoader(api, store, calendar, universe, clock)
-    return Parts(
-        mode=account.mode,
-        account=account.label,
-        host=account.hosts.label,
-        engine=engine,
-        universe=universe,
-        clock=clock,
-        feed=feed,
-        broker=broker,
-        journal=journal,
-        store=store,
-        watch=watch,
-        lookup=master.get,
-        search=lambda text, limit: master.search(text, limit, today),
-        warm_up=history.load,
-        cleanup=cleanup,
-        ends=request.ends,
-        fault=account.fault,
-        run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
+    return UpstoxFeed(
+        account.hosts,
+        authorize,
+        universe.slots,
+        account.clock,
+        on_frame=tap.recorder.hold if tap is not None else None,
+        on_server_time=account.follow,
     )
+
+
+def _tap(
+    request: Request, folder: Path, beginning: Beginning, universe: Universe, cleanup: list[Callable[[], Any]]
+) -> InboxTap | None:
+    """The recorder of the inbox, where one is wanted."""
+    if not request.record:
+        return None
+    tap = InboxTap(recording_path(folder / "recordings", beginning.begin_ns), beginning, universe)
+    cleanup.append(tap.recorder.close)
+    log.info("the inbox is recorded in %s", tap.path)
+    return tap
 
 
 def _broker(

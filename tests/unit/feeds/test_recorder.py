@@ -96,6 +96,7 @@ def test_a_recorded_inbox_gives_back_every_event_in_order(path: Path) -> None:
 def test_frames_that_made_no_event_are_let_go(path: Path) -> None:
     recorder = InboxRecorder(path, encode)
     recorder.hold(1, b"not a frame")
+    recorder.hold(2, b"nor is this, at the same moment")
     good = frame({KEYS[0]: full_tick(5.0, 1, 1)}, 1)
     recorder.hold(2, good)
     recorder.record(TickEvent(2, _batch(good)))
