@@ -85,7 +85,9 @@ async def test_the_streamer_follows_the_redirect_and_hears_a_fill(
     got = await heard.until(lambda row: row.get("status") == "complete")
     assert {row["order_id"] for row in got if row["update_type"] == "order"} == {order_id}
     assert [row["quantity"] for row in got if row["update_type"] == "position"] == [3]
-    await asyncio.to_thread(loopback[0].close)
+    streamer.disconnect_valid = True
+    # Cut from the far side: its own disconnect() leaves its reader in a ten-second select on a quiet line.
+    member.sim.faults.set("drop", {"stream": "portfolio"})
     client.pool.close()
     client.pool.join()
     # Its socket's thread is no daemon: it must end, or it would keep a program alive.

@@ -18,7 +18,7 @@ REGISTRY_HOST = re.compile(
     re.IGNORECASE,
 )
 MACHINE_PATH = re.compile(r"(?<![\w.~*\-])/(?:work|root|home|Users|tmp|opt|mnt|private)/[\w.]")
-UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|NotImplementedError")
+UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|raise NotImplementedError")
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 70
 
