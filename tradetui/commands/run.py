@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import signal
 import sys
@@ -16,7 +17,9 @@ from tradetui import config
 from tradetui.domain.errors import TradeTuiError, UsageError
 
 if TYPE_CHECKING:
-    from tradetui.domain.view import Handle
+    from collections import deque
+
+    from tradetui.domain.view import Handle, LogRow
     from tradetui.logs import RingHandler
     from tradetui.runtime.core import Runtime
     from tradetui.runtime.handle import RuntimeHandle
@@ -185,12 +188,15 @@ def _screen(
     from tradetui.tui.app import TradeApp, UiSettings
 
     held: list[RuntimeHandle] = []
+    told: list[deque[LogRow]] = []
 
     def start() -> Handle:
         """Called on a thread after the first paint: now the heavy imports may come."""
+        rows = _logging(place, settings).rows
+        told.append(rows)
+        logging.getLogger(__name__).info("loading the engine")
         from tradetui.runtime.handle import RuntimeHandle
 
-        rows = _logging(place, settings).rows
         handle = RuntimeHandle(lambda: _parts(options, place, settings, token), rows)
         held.append(handle)
         return handle.start()
@@ -204,6 +210,7 @@ def _screen(
             pair=screen.gain_loss,
             ascii=screen.ascii,
             keys={action: (key,) for action, key in screen.keys.items()},
+            early_log=lambda: tuple(told[0]) if told else (),
         ),
     )
     if lasting is not None:

@@ -159,6 +159,9 @@ ACTIONS: tuple[Action, ...] = (
     _inside(Context.TICKET, "ticket.less", "left -", "previous choice, or one lot or tick less"),
     _inside(Context.TICKET, "ticket.lots", "l L", "derivatives: type lots or units", "Lots/units", 6),
     _inside(Context.TICKET, "ticket.price", "@", "jump to the price", "Price", 7),
+    _inside(
+        Context.TICKET, "ticket.checks", "v V", "name every check, or only count those that pass", "Checks", 8
+    ),
     _inside(Context.TICKET, "ticket.erase", "backspace", "erase one character; from a review: edit again"),
     _inside(Context.TICKET, "ticket.clear", "ctrl+u", "erase the field"),
     _inside(Context.PROMPT, "prompt.accept", "enter", "take it", "Take", 1),

@@ -10,7 +10,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from textual.message import Message
 
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.order import Product
-from tradetui.domain.view import Handle, Look, Snapshot
+from tradetui.domain.view import Handle, LogRow, Look, Snapshot
 from tradetui.tui.actions import TICKET_SEND, KeyMap
 from tradetui.tui.controller import Controller
 from tradetui.tui.desk import Desk
@@ -50,6 +50,7 @@ class UiSettings:
         keys: Action id to its new keys.
         mouse: Take clicks.
         tune_gc: Freeze what start-up made and collect less often, once the engine runs.
+        early_log: Log records while there is no engine yet: what the start is doing.
         auto: Pull frames on a timer; tests turn it off and call `TradeApp.step`.
         clock_ms: A clock in ms that only grows; tests bring their own.
     """
@@ -63,6 +64,7 @@ class UiSettings:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mouse: bool = True
     tune_gc: bool = True
+    early_log: Callable[[], Sequence[LogRow]] = tuple
     auto: bool = True
     clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
 
@@ -250,6 +252,8 @@ class TradeApp(App[int]):
         snap = self.desk.snapshot()
         if snap is not None:
             self.controller.take(snap, self._clock())
+        elif not self.desk.error:
+            self.controller.starting(self.settings.early_log(), self._clock())
 
     def _ask(self) -> None:
         """Tell the engine what to show next, when that changed."""
@@ -330,7 +334,8 @@ class TradeApp(App[int]):
         over = ui.mode in (UiMode.SEARCH, UiMode.PALETTE, UiMode.TEXT, UiMode.QUIT)
         rect = geometry.overlay
         if ui.mode in (UiMode.TEXT, UiMode.QUIT):
-            rect = replace(rect, height=min(rect.height, len(ui.texts[1]) + 2))
+            lines = overlay.folded(ui.texts[1], rect.width - 2)
+            rect = replace(rect, height=min(rect.height, len(lines) + 2))
         self.overlay.place(rect if over else None)
 
     def frame(self) -> Frame:

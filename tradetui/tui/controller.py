@@ -7,11 +7,13 @@ meant: ``b75<Enter>`` in one read opens a ticket, fills it in and reviews it (`t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from tradetui.domain.order import Product, Side
 from tradetui.domain.text import clean
-from tradetui.domain.view import Look, Snapshot
+from tradetui.domain.view import LogRow, Look, Snapshot
+from tradetui.tui import fmt
 from tradetui.tui import ticket as tk
 from tradetui.tui.actions import ACTIONS, Action, Context, Danger, KeyMap
 from tradetui.tui.commands import COMMANDS, Command, complete, parse
@@ -28,6 +30,10 @@ PASTE_KEYS = 6
 PASTE_MS = 30
 STOPPED = "The engine stopped"
 """Title of the text shown when there is no engine any more."""
+FLAT_SAID_MS = 4000
+"""How long the news that all is flat stay before what led there."""
+NOT_STARTED = "The engine could not start"
+"""Title of the text shown when there never was one."""
 _TYPING = (UiMode.SEARCH, UiMode.COMMAND, UiMode.PALETTE, UiMode.ARM)
 
 
@@ -94,7 +100,11 @@ class Controller:
         self.now_ms = now_ms
         self.live = snap
         self.ui.preview = snap.preview
-        if snap.notices and snap.notices[-1].seq > self._notice_seq:
+        if self.ui.flattening:
+            self._flattened(snap)
+        elif now_ms < self.ui.notice.hold_ms:
+            pass  # a question waits for its second press: the news come after it
+        elif snap.notices and snap.notices[-1].seq > self._notice_seq:
             self._notice_seq = snap.notices[-1].seq
             newest = snap.notices[-1]
             self.say(newest.text, newest.level)
@@ -104,6 +114,27 @@ class Controller:
         self._adopted = self._adopted or bool(self.ui.keys)
         if not self.ui.selected and self.ui.keys:
             self.ui.selected = self.ui.keys[0]
+
+    def starting(self, rows: Sequence[LogRow], now_ms: int) -> None:
+        """There is no engine yet: show what the start says of itself."""
+        self.now_ms = now_ms
+        self.live = replace(self.live, log=tuple(rows))
+        self.ui.status = f"{rows[-1].text} ..." if rows else "starting ..."
+
+    def _flattened(self, snap: Snapshot) -> None:
+        """How far closing all positions got, until nothing is left."""
+        held = [row for row in snap.positions if row.qty]
+        open_orders = [order for order in snap.orders if order.status.working]
+        if not held and not open_orders:
+            self.ui.flattening = False
+            words = "flat: no position and no order is open; new orders stay blocked until :resume"
+            self.say(words, "WARNING", FLAT_SAID_MS)
+            return
+        rows = ", ".join(f"{fmt.signed_units(row.qty)} {row.symbol}" for row in held[:4])
+        more = f" and {len(held) - 4} more" if len(held) > 4 else ""
+        self.say(
+            f"FLATTEN: still open: {rows or 'no position'}{more}; {len(open_orders)} orders work", "ERROR"
+        )
 
     def painted(self, now_ms: int) -> None:
         """The frame that was built last is on the terminal."""
@@ -126,9 +157,10 @@ class Controller:
             hz=hz,
         )
 
-    def say(self, text: str, level: str = "INFO") -> None:
-        """Put a notice on the screen."""
-        self.ui.notice = Notice(clean(text), level, self.now_ms)
+    def say(self, text: str, level: str = "INFO", hold_ms: int = 0) -> None:
+        """Put a notice on the screen; for ``hold_ms`` the engine's news do not replace it."""
+        hold = self.now_ms + hold_ms if hold_ms else 0
+        self.ui.notice = Notice(clean(text), level, self.now_ms, hold)
 
     def _effect(self, name: str, argument: str) -> None:
         self.effects.append((name, argument))
@@ -137,11 +169,10 @@ class Controller:
         """The engine is gone or never came: say so over the panes; trading keys are off from here."""
         self.desk.error = clean(words)
         self.ui.error = self.desk.error
-        self.ui.status = "engine stopped"
-        self.ui.texts = (
-            STOPPED,
-            (self.desk.error, "", "Trading keys are off; what is shown is old.", "", "q quits."),
-        )
+        ran = bool(self.live.seq)
+        self.ui.status = "engine stopped" if ran else "not started"
+        after = "Trading keys are off; what is shown is old." if ran else "Nothing runs, nothing was changed."
+        self.ui.texts = (STOPPED if ran else NOT_STARTED, (self.desk.error, "", after, "", "q quits."))
         self.ui.text_scroll = 0
         self.ui.mode = UiMode.TEXT
         self.ui.ticket = None
@@ -390,11 +421,11 @@ class Controller:
     def _text_key(self, action: str) -> None:
         steps = {"help.down": 1, "help.up": -1, "help.page.down": 15, "help.page.up": -15}
         if action in steps:
-            most = max(0, len(self.ui.texts[1]) - 5)
-            self.ui.text_scroll = min(max(0, self.ui.text_scroll + steps[action]), most)
+            # The overlay knows how many lines fit, and keeps the end in sight.
+            self.ui.text_scroll = max(0, self.ui.text_scroll + steps[action])
         elif action == "help.close":
             self.ui.mode = UiMode.NORMAL
-            if self.desk.error and self.ui.texts[0] == STOPPED:
+            if self.desk.error and self.ui.texts[0] in (STOPPED, NOT_STARTED):
                 self._effect("quit", "")
 
     def quit(self) -> None:

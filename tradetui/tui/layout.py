@@ -172,24 +172,25 @@ def _medium(body: Rect, recent: tuple[Pane, ...]) -> dict[Pane, Rect]:
 
 
 def _large(body: Rect, recent: tuple[Pane, ...]) -> dict[Pane, Rect]:
-    del recent  # everything has a place of its own
-    high = body.height * 3 // 5
+    """Everything has a place of its own: market above, account and signals side by side below."""
+    del recent
+    high = body.height * 16 // 25
     low = body.height - high
     upper = low // 2
-    left, depth, risk = 54, 40, 50
-    chart = body.width - left - depth
-    side = body.width * 2 // 5
+    left, right = 58 if body.width >= 190 else 54, 42
+    chart = body.width - left - right
+    ladder = min(high - 10, 20)
+    half = body.width // 2
     y2, y3 = body.y + high, body.y + high + upper
-    middle = body.width - side - risk
     return {
         Pane.WATCH: Rect(0, body.y, left, high),
         Pane.CHART: Rect(left, body.y, chart, high),
-        Pane.DEPTH: Rect(left + chart, body.y, depth, high),
-        Pane.POSITIONS: Rect(0, y2, side, upper),
-        Pane.ORDERS: Rect(0, y3, side, low - upper),
-        Pane.SIGNALS: Rect(side, y2, middle, upper),
-        Pane.LOG: Rect(side, y3, middle, low - upper),
-        Pane.RISK: Rect(side + middle, y2, risk, low),
+        Pane.DEPTH: Rect(left + chart, body.y, right, ladder),
+        Pane.RISK: Rect(left + chart, body.y + ladder, right, high - ladder),
+        Pane.POSITIONS: Rect(0, y2, half, upper),
+        Pane.ORDERS: Rect(0, y3, half, low - upper),
+        Pane.SIGNALS: Rect(half, y2, body.width - half, upper),
+        Pane.LOG: Rect(half, y3, body.width - half, low - upper),
     }
 
 

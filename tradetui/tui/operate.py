@@ -191,7 +191,7 @@ class Operator:
             self._say(f"{words} is {order.status.value}: nothing to cancel")
             return
         if self._protects(order) and not self._second("cancel", order.tag, now_ms):
-            self._say(f"{words} protects a position: press again to cancel it", "WARNING")
+            self._say(f"{words} protects a position: press again to cancel it", "WARNING", TWO_STEP_MS)
             return
         if self.desk.submit("CANCEL", tag=order.tag):
             self._say(f"cancelling {words}")
@@ -216,7 +216,9 @@ class Operator:
             self._say(f"no open order of {name}" if key else "select an instrument first")
             return
         if not self._second("cancel.all", key, now_ms):
-            self._say(f"cancel all {len(mine)} orders of {name}? press again within 5 s", "WARNING")
+            self._say(
+                f"cancel all {len(mine)} orders of {name}? press again within 5 s", "WARNING", TWO_STEP_MS
+            )
             return
         if self.desk.submit("CANCEL_ALL", instrument_key=key):
             self._say(f"cancelling {len(mine)} orders of {name}")
@@ -228,7 +230,11 @@ class Operator:
             self._say("no position there: mark one in pane 5")
             return
         if not self._second("exit", position_id(row), now_ms):
-            self._say(f"exit {fmt.signed_units(row.qty)} {row.symbol}? press again within 5 s", "WARNING")
+            self._say(
+                f"exit {fmt.signed_units(row.qty)} {row.symbol}? press again within 5 s",
+                "WARNING",
+                TWO_STEP_MS,
+            )
             return
         instrument = self._terms(row.key)
         if instrument is None:
@@ -260,15 +266,16 @@ class Operator:
     def kill(self, now_ms: int, *, note: str = "kill key") -> None:
         """Stage 1 at once; stage 2 with a second press within 5 s."""
         live = self._live()
-        where = f"{live.mode.value} {fmt.masked(live.account)}".strip()
+        where = f"{live.mode.value} {fmt.masked(live.account) if live.mode is Mode.LIVE else ''}".strip()
         if now_ms - self._kill_ms <= TWO_STEP_MS:
             self.flatten(note="kill key, second press")
             return
         if self.desk.submit("KILL", note=note):
             self._kill_ms = now_ms
             self._say(
-                f"KILL {where}: new orders blocked, open orders cancelled. Again within 5 s: close positions",
+                f"KILL {where}: orders blocked and cancelled. Again within 5 s: close all positions",
                 "ERROR",
+                TWO_STEP_MS,
             )
         else:
             self._say("kill: the engine is not running; use the kill command from a shell", "ERROR")
@@ -277,6 +284,7 @@ class Operator:
         """Stage 2: close all positions."""
         self._kill_ms = -TWO_STEP_MS - 1
         if self.desk.submit("FLATTEN", note=note):
+            self.ui.flattening = True
             self._say(f"FLATTEN {self._live().mode.value}: closing all positions", "ERROR")
         else:
             self._say("flatten: the engine is not running", "ERROR")

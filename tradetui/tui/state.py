@@ -58,11 +58,15 @@ class Prompt:
 
 @dataclass(slots=True)
 class Notice:
-    """The line at the bottom: level ``INFO``, ``WARNING`` or ``ERROR``, text, and when it was said."""
+    """The line at the bottom: level ``INFO``, ``WARNING`` or ``ERROR``, text, and when it was said.
+
+    Until ``hold_ms`` the engine's news wait behind it: it asks for a second press.
+    """
 
     text: str = ""
     level: str = "INFO"
     at_ms: int = 0
+    hold_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -88,6 +92,7 @@ class Ui:
         held: Row order of the watchlist while the cursor moves, and until when.
         frozen: The snapshot shown while paused.
         texts: Title and lines of the text over the panes.
+        flattening: All positions are being closed, and the screen says how far it got.
     """
 
     mode: UiMode = UiMode.NORMAL
@@ -117,6 +122,7 @@ class Ui:
     texts: tuple[str, tuple[str, ...]] = ("", ())
     text_scroll: int = 0
     slow_hz: float = 0.0
+    flattening: bool = False
     status: str = "starting"
     error: str = ""
 

@@ -69,6 +69,7 @@ class Ticket:
         pressed_ms: Last press of send; -1 before.
         reviewed_worst: Worst price that was painted, for market orders.
         retyped: Quantity typed again to pass a warning.
+        all_checks: Name every check that passed instead of counting them.
         reason: Recorded with the order.
         stop, target: Levels of the signal the ticket came from.
     """
@@ -92,6 +93,7 @@ class Ticket:
     pressed_ms: int = -1
     reviewed_worst: int = 0
     retyped: str = ""
+    all_checks: bool = False
     reason: str = ""
     stop: Price = Price(0)
     target: Price = Price(0)
@@ -283,11 +285,35 @@ def send(ticket: Ticket, preview: Preview | None, now_ms: int) -> Outcome:
     if _worse(ticket, answer):
         words = f"worst price moved to {price_text(answer.worst_price)}: read again, then send"
         return Outcome(replace(ticket, painted_ms=-1, reviewed_worst=0, retyped="", message=words))
-    if needs_retype(answer) and (not ticket.retyped or int(ticket.retyped) != int(ticket.qty)):
+    if not _retyped(ticket, answer):
         return Outcome(
             replace(ticket, message=f"warning above: type the quantity {ticket.qty} again, then send")
         )
     return Outcome(None, ticket.request)
+
+
+def locked(ticket: Ticket, preview: Preview | None, now_ms: int) -> str:
+    """Why send would do nothing now, in words; empty when the next press sends."""
+    if ticket.phase is not Phase.REVIEW:
+        return "review first"
+    answer = answers(ticket, preview)
+    if answer is None:
+        return "waiting for the checks"
+    if answer.blocked:
+        return "BLOCKED: cannot be sent"
+    if not _retyped(ticket, answer):
+        return f"type {ticket.qty} again to pass the warning"
+    dead_since = max(ticket.painted_ms, ticket.pressed_ms if ticket.pressed_ms >= 0 else -DEAD_MS)
+    if ticket.painted_ms < 0 or now_ms - dead_since < DEAD_MS:
+        return "reading"
+    if _worse(ticket, answer):
+        return "the worst price moved"
+    return ""
+
+
+def _retyped(ticket: Ticket, answer: Preview) -> bool:
+    """Whether no warning asks for the quantity, or it was typed again."""
+    return not needs_retype(answer) or bool(ticket.retyped and int(ticket.retyped) == int(ticket.qty or 0))
 
 
 def needs_retype(answer: Preview) -> bool:
@@ -316,6 +342,8 @@ def press(ticket: Ticket, action: str, char: str, preview: Preview | None, now_m
         return send(ticket, preview, now_ms)
     if action == "ticket.drop":
         return Outcome(None)
+    if action == "ticket.checks":
+        return Outcome(replace(ticket, all_checks=not ticket.all_checks))
     if ticket.phase is Phase.REVIEW:
         return Outcome(_press_review(ticket, action, char))
     handler = _EDIT.get(action)

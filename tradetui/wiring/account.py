@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tradetui.simulator.child import SimChild
 
 if TYPE_CHECKING:
     from tradetui.wiring import Request
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ async def find_account(request: Request, cleanup: list[Callable[[], Any]]) -> Ac
     token = await _token(request, wanted, explicit=hosts is not None or request.live)
     if token is not None:
         return _broker_account(request, wanted, token)
+    log.info("starting the simulated exchange")
     child = await asyncio.to_thread(_start_child, request)
     cleanup.append(child.stop)
     return await _simulator(child.urls.main, "the inner simulator", child.fault)
@@ -124,6 +128,7 @@ def _broker_account(request: Request, hosts: Hosts, token: AccessToken) -> Accou
 async def _simulator(
     main_url: str, what: str, fault: Callable[[str, dict[str, object]], str] | None = None
 ) -> Account:
+    log.info("logging in at %s", what)
     login = await login_simulator(main_url)
     clock = FollowedClock(login.clock_ms * 1_000_000, 1.0 if login.speed is None else login.speed)
     world = re.sub(r"[^A-Za-z0-9]+", "-", login.world).strip("-").lower()[:60] or "world"

@@ -58,7 +58,8 @@ async def test_buy_and_sell_a_stock(size: tuple[int, int]) -> None:
         await s.press("b", "1", "0", "enter")
         assert "BUY 10 RELIANCE LIMIT 1,502.40 INTRADAY DAY" in s.text()
         assert "opens long 10" in s.text()
-        assert "unlocks in a moment" in s.text()
+        assert "reading… F9 is still locked" in s.text()
+        assert "F9 locked" in s.text()
         s.ms += 301
         await s.settle()
         assert "F9 = SEND BUY" in s.text()
@@ -107,7 +108,9 @@ async def test_blocks_and_warnings_are_spelled_out() -> None:
         text = s.text()
         assert "BLOCK capital: needs 1,20,000, free 41,250" in text
         assert "WARN  distance: 2.1% from the last price" in text
-        assert "pass  lot" in text
+        assert "1 of 3 pass" in text
+        await s.press("v")
+        assert "pass  lot" in s.text()
         assert "BLOCKED: cannot be sent" in text
         await s.press("f9")
         assert kinds(s) == []

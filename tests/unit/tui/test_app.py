@@ -73,7 +73,7 @@ async def test_an_engine_that_does_not_start_is_said_in_words() -> None:
     async with screen((80, 24), start=broken) as s:
         text = s.text()
         assert "ledger.duckdb is locked by process 4711" in text
-        assert "Trading keys are off" in text
+        assert "Nothing runs, nothing was changed" in text
         await s.press("escape")
         assert s.app.return_code == 1
 

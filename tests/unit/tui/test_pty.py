@@ -188,6 +188,6 @@ def test_a_signal_restores_the_terminal(number: int) -> None:
 
 def test_an_engine_that_does_not_start_leaves_a_message_and_exit_code_1() -> None:
     with terminal("--fail") as term:
-        term.until("port 8765 is in use", "Trading keys are off")
+        term.until("port 8765 is in use", "Nothing runs, nothing was changed")
         term.write(b"q")
         assert term.ended() == 1

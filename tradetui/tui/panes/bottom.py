@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradetui.tui.actions import Context, KeyMap
 from tradetui.tui.spans import Line, Span, line_width, pad
 from tradetui.tui.state import Frame, UiMode
+from tradetui.tui.ticket import Phase, Ticket, locked
 
 _LEVELS = {"ERROR": "error+bold", "WARNING": "warn+bold"}
 
@@ -28,6 +29,18 @@ def context_of(mode: UiMode) -> Context:
     return Context.HELP if mode in (UiMode.TEXT, UiMode.QUIT) else Context.PROMPT
 
 
+def _ticket_keys(frame: Frame, ticket: Ticket, keymap: KeyMap) -> list[tuple[str, str]]:
+    """Keys that do something at this step of the ticket, and the truth about send."""
+    found = {word: key for key, word in keymap.hints(Context.TICKET)}
+    if ticket.phase is Phase.EDIT:
+        skip = {"SEND", "KILL"} | (set() if ticket.derivative else {"Lots/units"})
+        return [(key, word) for word, key in found.items() if word not in skip]
+    shut = locked(ticket, frame.ui.preview, frame.now_ms)
+    keys = [(found["SEND"], "locked" if shut else "SEND")] if "SEND" in found else []
+    renamed = (("Drop", "Drop"), ("Next field", "Edit"), ("Checks", "Checks"))
+    return keys + [(found[word], name) for word, name in renamed if word in found]
+
+
 def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
     """Keys that matter now, from the table; kill stands at the right end and never gives way."""
     del height
@@ -42,6 +55,8 @@ def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
         keys: list[Span] = [(" y", "key+bold"), (" quit  ", "text"), ("n", "key+bold"), (" stay", "text")]
         return [pad(keys, width)]
     kill, *rest = keymap.hints(context_of(ui.mode))
+    if ui.mode is UiMode.TICKET and ui.ticket is not None:
+        rest = _ticket_keys(frame, ui.ticket, keymap)
     tail_spans: list[Span] = [(f"{kill[0]}", "key+bold"), (f" {kill[1]} ", "error+bold")]
     room = width - line_width(tuple(tail_spans)) - 1
     spans: list[Span] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradetui.domain.text import clean
 from tradetui.domain.view import Mode, Snapshot
 from tradetui.tui import fmt
 from tradetui.tui.layout import NUMBERS, Geometry, Pane
@@ -29,39 +30,49 @@ def _feed(frame: Frame, snap: Snapshot) -> list[Span]:
     if snap.stale_count:
         spans.append((f" ~{snap.stale_count}/{snap.subscribed}", "warn"))
     if frame.ui.slow_hz:
-        spans.append((f" slow link {frame.ui.slow_hz:g}Hz", "warn"))
+        spans.append((f" screen slowed to {frame.ui.slow_hz:g}Hz", "warn"))
     return spans
 
 
-def _parts(frame: Frame) -> list[tuple[int, list[Span]]]:
+def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
     """Parts from left to right, each with its importance (0 stays longest)."""
     snap = frame.live
-    badge: list[Span] = [mode_word(snap)]
+    badge: list[Span] = [mode_word(snap) if snap.seq else ("[tradetui]", "title+bold")]
     if frame.ui.frozen is not None:
         badge += [(" ", "text"), (f" PAUSED {fmt.age(frame.paused_s)} ", "paused")]
     if snap.risk_state != "active":
         word = snap.risk_state.upper() + (f": {snap.risk_reason}" if snap.risk_reason else "")
         badge += [(" ", "text"), (f" {word} ", "alarm")]
     parts: list[tuple[int, list[Span]]] = [(0, badge)]
-    account = fmt.masked(snap.account)
-    if account or snap.broker:
-        parts.append((9, [(f"{snap.broker} {account}".strip(), "dim")]))
+    # The simulator's account is nobody's: its name is shown whole, a real one is masked.
+    own = snap.mode in (Mode.SIM, Mode.REPLAY)
+    account = snap.account if own else f"{snap.broker} {fmt.masked(snap.account)}".strip()
+    if account:
+        parts.append((9, [(account, "dim")]))
     for rank, (name, last, change) in enumerate(snap.indices):
         parts.append(
             (
                 3 + rank * 2,
-                [(f"{name} ", "dim"), (fmt.price(last), "text"), (f" {change:+.2f}%", tone(change))],
+                [(f"{name} ", "dim"), (fmt.price(last), "text"), (f" {change:+.2f}%", tone(change))]
+                if last
+                else [(f"{name} {fmt.NEVER}", "dim")],
             )
         )
+    if not snap.seq:
+        # Nothing is known yet: no figure is better than a zero.
+        return [*parts, (1, [(clean(frame.ui.status), "error+bold" if frame.ui.error else "warn")])]
     net = snap.day_pnl - snap.day_charges
-    parts.append((2, [("day ", "dim"), (fmt.money(net, sign=True), f"{tone(net)}+bold"), (" net", "dim")]))
+    label = "day net " if width >= 110 else "net "
+    parts.append((2, [(label, "dim"), (fmt.money(net, sign=True), f"{tone(net)}+bold")]))
     if snap.capital:
         share = 100 * snap.used / snap.capital
-        parts.append((4, [("margin ", "dim"), (f"{share:.0f}%", "warn" if share > 80 else "text")]))
+        parts.append((6, [("margin ", "dim"), (f"{share:.0f}%", "warn" if share > 80 else "text")]))
     if snap.phase:
-        parts.append((5, [(snap.phase, "dim")]))
+        parts.append((4, [(snap.phase, "dim")]))
     if snap.t_ns:
-        parts.append((1, [(fmt.clock(frame.live.t_ns // 1_000_000), "text")]))
+        # A simulated exchange has a day of its own; elsewhere its clock is everybody's.
+        clock = fmt.clock(frame.live.t_ns // 1_000_000)
+        parts.append((1, [("exch ", "dim"), (clock, "text")] if own else [(clock, "text"), (" IST", "dim")]))
     parts.append((1, _feed(frame, snap) if frame.ui.status == "running" else [(frame.ui.status, "warn")]))
     return [(rank, spans) for rank, spans in parts if spans]
 
@@ -69,7 +80,7 @@ def _parts(frame: Frame) -> list[tuple[int, list[Span]]]:
 def build(frame: Frame, width: int, height: int) -> list[Line]:
     """One line; the least important parts give way first."""
     del height
-    parts = _parts(frame)
+    parts = _parts(frame, width)
     gap = "  " if width < 110 else " │ " if not frame.ascii else " | "
 
     room = width + len(gap)

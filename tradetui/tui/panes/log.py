@@ -10,11 +10,13 @@ from tradetui.tui.state import Frame, level_of
 
 
 def title(frame: Frame, width: int) -> tuple[Line, Line]:
-    """Whether it follows."""
-    del width
+    """Whether it follows, and whose time it shows: this computer's, not the exchange's."""
     back = frame.ui.scroll.get(Pane.LOG, 0)
-    side: Line = ((f" {back} lines back, G follows ", "warn"),) if back else ()
-    return (("Log", "title"),), side
+    if back:
+        return (("Log", "title"),), ((f" {back} lines back, G follows ", "warn"),)
+    fresh = sum(1 for row in frame.snap.signals if row.state == "new")
+    side: Line = ((f" {fresh} new in 7 Signals ", "dim"),) if fresh and 40 < width < 70 else ()
+    return (("Log ", "title"), ("computer's time, IST" if width >= 60 else "computer's time", "dim")), side
 
 
 def body(frame: Frame, width: int, height: int) -> list[Line]:

@@ -54,7 +54,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     lines: list[Line] = [((fit(head, width), "dim"),)]
     orders = sorted_orders(frame.snap.orders)
     if not orders:
-        return [*lines, ((" no orders today", "dim"),)]
+        return [*lines, ((" no orders today" if frame.snap.seq else " not known yet", "dim"),)]
     cursor = frame.ui.cursors.get(Pane.ORDERS, "")
     index = next((i for i, order in enumerate(orders) if order.tag == cursor), -1)
     start = window(frame.ui, Pane.ORDERS, index, len(orders), height - 1)
@@ -74,30 +74,35 @@ def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:
     elif order.modify_pending:
         word, style = "MODIFYING", "warn"
     done = f"{fmt.units(order.filled_qty)}/{fmt.units(request.qty)}"
+    words = clean(order.message)
+    turned_down = order.status in (OrderStatus.REJECTED, OrderStatus.REFUSED)
     moment = order.updated_ns if ended else order.created_ns
     age = max(0.0, (frame.snap.t_ns - moment) / 1e9)
     at = fmt.money(order.average_price) if order.status is OrderStatus.FILLED else price_words(order)
+    name = fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol)
+    if turned_down and words:
+        # The reason matters more than the price it was not taken at.
+        return (
+            (fit(request.side.value, 5), "buy" if request.side is Side.BUY else "sell"),
+            (right(done, 11) + " " + name, "dim"),
+            (fit(word, 9), style + "+bold"),
+            (words, style),
+        )
     spans: list[Span] = [
         (
             fit(request.side.value, 5),
             ("buy" if request.side is Side.BUY else "sell") + ("" if ended else "+bold"),
         ),
         (right(done, 11), "dim" if ended else "text"),
-        (
-            " " + fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol),
-            "dim" if ended else "text",
-        ),
+        (" " + name, "dim" if ended else "text"),
         (right(at, price), "dim" if ended else "text"),
         (" " + fit(word, 10), style),
         (fit(fmt.clock(moment // 1_000_000, seconds=False) if ended else fmt.age(age), 6), "dim"),
     ]
     if order.foreign:
         spans.append(("foreign ", "accent"))
-    words = clean(order.message)
     if words:
-        spans.append(
-            (words, "error" if order.status in (OrderStatus.REJECTED, OrderStatus.REFUSED) else "dim")
-        )
+        spans.append((words, "alarm" if order.status is OrderStatus.UNKNOWN else "dim"))
     elif request.source != "manual":
         spans.append((clean(request.source), "dim"))
     return tuple(spans)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from tradetui.domain.view import InstrumentRow
 from tradetui.tui import fmt
 from tradetui.tui.actions import ACTIONS, BY_ID, Context, Danger, KeyMap
 from tradetui.tui.panes.base import enclose, marked
-from tradetui.tui.spans import Line, fit, right
+from tradetui.tui.spans import Line, fit, right, wrap
 from tradetui.tui.state import Frame, UiMode
+
+_COLUMN = re.compile(r" *\S.*? {2,}(?=\S)")
+"""What stands before the second column of a line; what is cut goes on under that column."""
 
 
 def build(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
@@ -21,14 +26,28 @@ def build(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
     if ui.mode is UiMode.PALETTE:
         body = _palette(frame, size, keymap)
         return enclose(frame, ("", (("Actions", "title"),), ()), body, size, focused=True)
-    name, lines = ui.texts
+    name, lines = ui.texts[0], folded(ui.texts[1], width - 2)
     inner = height - 2
-    start = max(0, min(ui.text_scroll, len(lines) - inner))
+    start = ui.text_scroll = max(0, min(ui.text_scroll, len(lines) - inner))
     body = [_prose(line) for line in lines[start : start + inner]]
     more = f" {start + inner}/{len(lines)} PgDn " if len(lines) > inner else ""
     return enclose(
         frame, ("", ((name, "title"),), ((more, "dim"),) if more else ()), body, size, focused=True
     )
+
+
+def folded(lines: tuple[str, ...], width: int) -> list[str]:
+    """Lines cut at words where they are too long; what follows keeps the indent."""
+    out: list[str] = []
+    for line in lines:
+        if len(line) <= width - 2:
+            out.append(line)
+            continue
+        column = _COLUMN.match(line)
+        hang = column.end() if column is not None and column.end() <= width // 2 else 2
+        first, *rest = wrap(line[hang:], width - hang - 2) or [""]
+        out += [line[:hang] + first, *(" " * hang + part for part in rest)]
+    return out
 
 
 def _prose(text: str) -> Line:
@@ -108,7 +127,14 @@ def help_lines(keymap: KeyMap, first: Context, commands: tuple[tuple[str, str], 
         "  set -g focus-events on",
         "",
         "Signs:",
-        "  ~ stale quote   +p/-p we are long/short   * our own order   ! position without a stop   > cursor",
+        "  ~      stale: the quote is older than it should be",
+        "  +p -p  we are long or short in this instrument",
+        "  *      our own order rests at this price",
+        "  !      naked: a position that no stop of ours protects (in wide panes: no stop)",
+        "  >      the cursor",
+        "  NET P&L is after charges; the header's day figure too. UNKNOWN: sent, but the broker's answer is",
+        "  missing; nothing new is sent there until its own book tells.",
+        "  exch is the exchange's clock; the log shows this computer's.",
     ]
     return tuple(lines)
 

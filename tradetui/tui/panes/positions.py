@@ -1,4 +1,4 @@
-"""Pane 5: positions, gross, with charges and the day's net in the title."""
+"""Pane 5: positions with their profit net of charges; the day's gross, charges and net in the title."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ def title(frame: Frame, width: int) -> tuple[Line, Line]:
 def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Column heads and rows; flat positions of the day stay, dimmed."""
     wide, full = width >= 58, width >= 84
-    symbol = width - (1 + 6 + 8 + 10 + (10 if wide else 0) + 12) - (18 if full else 2)
+    symbol = width - (1 + 6 + 8 + 10 + (10 if wide else 0) + 12) - (30 if full else 2)
     head = " " + fit("SYMBOL", symbol) + fit("PROD", 6) + right("QTY", 8) + right("AVG", 10)
-    head += (right("LTP", 10) if wide else "") + right("P&L", 12)
-    head += right("CHARGES", 10) if full else ""
+    head += right("LTP", 10) if wide else ""
+    head += right("GROSS", 12) + right("CHARGES", 10) if full else ""
+    head += right("NET P&L", 12)
     lines: list[Line] = [((fit(head, width), "dim"),)]
     rows = frame.snap.positions
     if not rows:
-        return [*lines, ((" no positions today", "dim"),)]
+        return [*lines, ((" no positions today" if frame.snap.seq else " not known yet", "dim"),)]
     cursor = frame.ui.cursors.get(Pane.POSITIONS, "")
     index = next((i for i, row in enumerate(rows) if position_id(row) == cursor), -1)
     start = window(frame.ui, Pane.POSITIONS, index, len(rows), height - 1)
@@ -61,9 +62,11 @@ def _row(row: PositionRow, symbol: int, *, wide: bool, full: bool) -> Line:
     ]
     if wide:
         spans.append((right(("~" if row.stale else "") + fmt.price(row.last), 10), base))
-    spans.append((right(fmt.money(row.pnl, sign=True), 12), tone(row.pnl) + ("" if flat else "+bold")))
     if full:
+        spans.append((right(fmt.money(row.pnl, sign=True), 12), tone(row.pnl)))
         spans.append((right(fmt.money(row.charges), 10), "dim"))
+    net = row.pnl - row.charges
+    spans.append((right(fmt.money(net, sign=True), 12), tone(net) + ("" if flat else "+bold")))
     if row.naked and row.qty:
         spans.append((" no stop" if full else " !", "warn"))
     return tuple(spans)

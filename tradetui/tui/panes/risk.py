@@ -16,6 +16,8 @@ _STYLES = {Verdict.PASS: "good", Verdict.WARN: "warn", Verdict.BLOCK: "error"}
 def title(frame: Frame, width: int) -> tuple[Line, Line]:
     """The gate's state in words."""
     del width
+    if not frame.snap.seq:
+        return (("Risk", "title"),), ()
     state = frame.snap.risk_state
     style = "good" if state == "active" else "alarm"
     return (("Risk ", "title"), (state, style)), ()
@@ -24,10 +26,16 @@ def title(frame: Frame, width: int) -> tuple[Line, Line]:
 def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Gauges first, then funds and health."""
     snap = frame.snap
+    if not snap.seq:
+        return [((" not known yet", "dim"),)]
     lines: list[Line] = []
     if snap.risk_reason:
         lines.append(((f" {clean(snap.risk_reason)}", "warn"),))
-    lines += [_gauge(frame, gauge, width) for gauge in snap.gauges]
+    words = max(
+        (len(clean(gauge.text)) + (6 if gauge.verdict is not Verdict.PASS else 0) for gauge in snap.gauges),
+        default=0,
+    )
+    lines += [_gauge(frame, gauge, max(6, min(30, width - 17 - words))) for gauge in snap.gauges]
     health = snap.health
     bad = health.dropped + health.bad_frames
     facts: list[list[Span]] = [
@@ -58,8 +66,8 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     return lines[:height]
 
 
-def _gauge(frame: Frame, gauge: Gauge, width: int) -> Line:
-    room = max(6, min(20, width - 38))
+def _gauge(frame: Frame, gauge: Gauge, room: int) -> Line:
+    """One limit; ``room`` is the length of the bar."""
     share = min(abs(gauge.value / gauge.limit), 1.0) if gauge.limit else 0.0
     full = min(room, max(round(share * room), 1 if share > 0 else 0))
     on, off = ("#", ".") if frame.ascii else ("█", "░")

@@ -25,11 +25,13 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Strategies first, then signals, newest first."""
     strategies = frame.snap.strategies[: max(1, height // 3)]
     lines: list[Line] = [_strategy(row, width) for row in strategies]
+    symbol, source = (24 if width >= 92 else 15 if width >= 60 else 12), 14 if width >= 92 else 0
     rows = signals_shown(frame.snap)
     if not rows:
-        return [*lines, ((" no signals yet", "dim"),)]
+        return [*lines, ((" no signals yet: they come when a bar closes", "dim"),)]
     levels = "      STOP    TARGET" if width >= 64 else ""
-    lines.append(((fit(f" TIME  SIDE SYMBOL      SCORE     PRICE{levels} STATE", width), "dim"),))
+    head = f" TIME  SIDE {fit('SYMBOL', symbol)}{fit('FROM', source)}SCORE     PRICE{levels} STATE"
+    lines.append(((fit(head, width), "dim"),))
     room = max(1, height - len(lines))
     cursor = frame.ui.cursors.get(Pane.SIGNALS, "")
     index = next((i for i, row in enumerate(rows) if row.id == cursor), -1)
@@ -37,18 +39,23 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     focused = frame.ui.focus is Pane.SIGNALS
     shown = rows[start : start + room]
     return lines + [
-        marked(_signal(row, levels=bool(levels)), width, cursor=row.id == cursor, focused=focused)
+        marked(
+            _signal(row, symbol, source, levels=bool(levels)),
+            width,
+            cursor=row.id == cursor,
+            focused=focused,
+        )
         for row in shown
     ]
 
 
 def _strategy(row: StrategyRow, width: int) -> Line:
-    state, style = ("run", "good") if row.running else ("paused", "dim")
+    state, style = ("running", "good") if row.running else ("paused", "dim")
     auto = ("auto ON ", "warn+bold") if row.auto else ("auto off", "dim")
     note = clean(row.note)
     return (
         (" " + fit(clean(row.name), 16 if width < 70 else 22), "title"),
-        (fit(state, 7), style),
+        (fit(state, 8), style),
         auto,
         (right(str(row.signals), 4) + " sig", "dim"),
         (right(fmt.money(row.pnl, sign=True), 12), tone(row.pnl)),
@@ -56,11 +63,12 @@ def _strategy(row: StrategyRow, width: int) -> Line:
     )
 
 
-def _signal(row: SignalRow, *, levels: bool) -> Line:
+def _signal(row: SignalRow, symbol: int, source: int, *, levels: bool) -> Line:
     spans = [
         (fmt.clock(row.t_ns // 1_000_000, seconds=False) + " ", "dim"),
         (fit(row.side, 5), "buy" if row.side == "BUY" else "sell"),
-        (fit(row.symbol, 12), "text"),
+        (fit(fit(row.symbol, symbol - 1), symbol), "text"),
+        (fit(fit(clean(row.strategy), max(0, source - 1)), source), "dim"),
         (right(f"{row.score:.0f}", 5), "text+bold"),
         (right(fmt.price(row.price), 10), "text"),
     ]
@@ -81,6 +89,7 @@ def explanation(row: SignalRow) -> tuple[str, tuple[str, ...]]:
         *(f"  {clean(vote)}" for vote in row.votes),
         "",
         "o opens a ticket from this signal; nothing is sent without your review.",
+        f":auto on {clean(row.strategy)} lets its signals become orders by themselves; :auto off ends that.",
     ]
     return f"Why {row.side} {row.symbol}", tuple(lines)
 

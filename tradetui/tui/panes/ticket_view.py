@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradetui.domain.money import to_rupees
 from tradetui.domain.order import OrderRequest, OrderType, Side
 from tradetui.domain.text import clean
 from tradetui.domain.view import Preview, Snapshot, Verdict, WatchRow
@@ -11,7 +12,7 @@ from tradetui.tui.panes.base import enclose
 from tradetui.tui.panes.watchlist import tone
 from tradetui.tui.spans import Line, Span, fit, line_width, pad, wrap
 from tradetui.tui.state import Frame
-from tradetui.tui.ticket import DEAD_MS, Field, Phase, Ticket, answers, asked, missing, needs_retype, word
+from tradetui.tui.ticket import Field, Phase, Ticket, answers, asked, locked, missing, word
 
 
 def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[Line]:
@@ -34,6 +35,7 @@ def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[L
         lines += _fields(ticket, inner)
     else:
         lines += _review(ticket, inner)
+    lines += away(frame.live, ticket, inner)
     room = height - 2 - len(lines) - 2
     lines += _effect(frame.live, answer, ticket, inner)[: max(room, 1)]
     room = height - 2 - len(lines) - 2
@@ -156,8 +158,7 @@ _VERDICTS = {Verdict.WARN: ("WARN ", "warn"), Verdict.BLOCK: ("BLOCK", "error")}
 
 
 def _checks(answer: Preview | None, ticket: Ticket, width: int, room: int) -> list[Line]:
-    """Blocks first, then warnings, each with its words; then the names of all that passed."""
-    del ticket
+    """Blocks first, then warnings, each with its words; then how many passed, by name when asked for."""
     if answer is None:
         return []
     lines: list[Line] = []
@@ -169,13 +170,38 @@ def _checks(answer: Preview | None, ticket: Ticket, width: int, room: int) -> li
                 lines.append(((f" {name} ", style + "+bold"), (parts[0], style)))
                 lines += [((" " * 7 + part, style),) for part in parts[1:]]
     passed = [clean(check.rule) for check in answer.checks if check.verdict is Verdict.PASS]
-    if passed:
+    if passed and not ticket.all_checks:
+        whole = len(passed) == len(answer.checks)
+        text = f"all {len(passed)} checks pass" if whole else f"{len(passed)} of {len(answer.checks)} pass"
+        lines.append(((f" {text}", "good"),))
+    elif passed:
         for n, part in enumerate(wrap(", ".join(passed), width - 9)):
             lines.append(((" pass  " if n == 0 else " " * 7, "good"), (part, "dim")))
     if len(lines) > room:
         hidden = len(lines) - room + 1
         lines = [*lines[: room - 1], ((f" and {hidden} more lines: enlarge the terminal", "dim"),)]
     return lines
+
+
+def away(snap: Snapshot, ticket: Ticket, width: int) -> list[Line]:
+    """How far the limit stands from the side of the book it would trade with, now; empty without a limit."""
+    request = asked(ticket)
+    row = next((row for row in snap.watch if row.key == ticket.instrument.key), None)
+    if request is None or request.order_type is not OrderType.LIMIT or row is None:
+        return []
+    buy = request.side is Side.BUY
+    touch, name = (row.ask, "ask") if buy else (row.bid, "bid")
+    if not touch:
+        return [((f" no {name} to trade with now: it would wait", "warn"),)]
+    limit = to_rupees(request.price)
+    gap = (limit - touch) * request.side.sign
+    at = f"the {name} {fmt.price(touch, row.decimals)}"
+    if abs(gap) < 1e-9:
+        return [((f" at {at}: would trade now", "good"),)]
+    far = f"{fmt.price(abs(gap), row.decimals)} ({abs(gap) / touch * 100:.2f}%)"
+    where = "above" if (gap > 0) is buy else "below"
+    words = f"{far} {where} {at}: would {'trade now' if gap > 0 else 'wait'}"
+    return [((f" {part}", "warn"),) for part in wrap(words, width - 2)]
 
 
 def _step(frame: Frame, ticket: Ticket, answer: Preview | None, send_key: str) -> Line:
@@ -191,18 +217,15 @@ def _step(frame: Frame, ticket: Ticket, answer: Preview | None, send_key: str) -
         )
     head: Span = (" 2/2 ", "key+bold")
     drop: list[Span] = [("  Esc", "key"), (" drop  ", "dim"), ("Tab", "key"), (" edit", "dim")]
-    if answer is None or ticket.painted_ms < 0:
-        return (head, (f"{send_key} waits for the checks", "dim"), *drop)
-    if answer.blocked:
-        return (head, ("BLOCKED: cannot be sent", "error+bold"), *drop)
-    if needs_retype(answer) and (not ticket.retyped or int(ticket.retyped) != int(ticket.qty or "0")):
-        return (
-            head,
-            (f"type {ticket.qty} again to pass the warning: ", "warn+bold"),
-            (f"{ticket.retyped}_", "text+bold"),
-            *drop,
-        )
-    if frame.now_ms - ticket.painted_ms < DEAD_MS:
-        return (head, (f"{send_key} unlocks in a moment", "dim"), *drop)
+    why = locked(ticket, answer, frame.now_ms)
+    if why == "reading":
+        why = "reading..." if frame.ascii else "reading…"
+        return (head, (f"{why} {send_key} is still locked", "warn"), *drop)
+    if answer is not None and answer.blocked:
+        return (head, (why, "error+bold"), *drop)
+    if why.startswith("type "):
+        return (head, (f"{why}: ", "warn+bold"), (f"{ticket.retyped}_", "text+bold"), *drop)
+    if why:
+        return (head, (f"{why}: {send_key} is still locked", "warn"), *drop)
     side = "buy" if ticket.side is Side.BUY else "sell"
     return (head, (f" {send_key} = SEND {ticket.side.value} ", f"{side}+reverse+bold"), *drop)

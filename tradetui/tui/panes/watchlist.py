@@ -44,29 +44,32 @@ def title(frame: Frame, width: int) -> tuple[Line, Line]:
 def body(frame: Frame, width: int, height: int) -> list[Line]:
     """Column heads and rows."""
     trend = 8 if width >= 52 else 0
-    symbol = width - (1 + 1 + 10 + 7 + 7 + (trend + 1 if trend else 0))
+    book = width >= 76
+    symbol = width - (1 + 1 + 10 + 7 + 7 + (trend + 1 if trend else 0) + (20 if book else 0))
     head = (
         fit(" SYMBOL", symbol + 1)
         + right("LTP", 11)
         + right("CHG%", 7)
+        + (right("BID", 10) + right("ASK", 10) if book else "")
         + right("VOL", 7)
         + ("  " + fit("TREND", trend - 1) if trend else "")
     )
     lines: list[Line] = [((fit(head, width), "dim"),)]
     rows = watch_rows(frame.snap, frame.ui, frame.now_ms)
     if not rows:
-        return [*lines, (("  / finds an instrument and adds it here", "dim"),)]
+        words = "/ finds an instrument and adds it here" if frame.snap.seq else "the engine is starting"
+        return [*lines, ((f"  {words}", "dim"),)]
     cursor = frame.ui.selected
     index = next((i for i, (key, _) in enumerate(rows) if key == cursor), -1)
     start = window(frame.ui, Pane.WATCH, index, len(rows), height - 1)
     focused = frame.ui.focus is Pane.WATCH
     for key, row in rows[start : start + height - 1]:
-        spans = _row(frame, key, row, symbol, trend)
+        spans = _row(frame, key, row, symbol, trend, book=book)
         lines.append(marked(tuple(spans), width, cursor=key == cursor, focused=focused))
     return lines
 
 
-def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int) -> list[Span]:
+def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int, *, book: bool) -> list[Span]:
     name = name_of(frame.snap, frame.ui, key) if row is None else row.symbol
     if row is None:
         return [(fit(name, symbol), "dim"), (right(fmt.NEVER, 11) + right(fmt.NEVER, 7), "dim")]
@@ -87,8 +90,13 @@ def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int) 
         (stale, "warn"),
         (right(fmt.price(row.ltp, row.decimals), 10), "dim" if quiet else "text+bold"),
         (right(fmt.percent(row.change_pct), 7), "dim" if quiet else tone(row.change_pct)),
-        (right(volume, 7), "dim"),
     ]
+    if book:
+        spans += [
+            (right(fmt.price(row.bid, row.decimals), 10), "dim" if quiet else "buy"),
+            (right(fmt.price(row.ask, row.decimals), 10), "dim" if quiet else "sell"),
+        ]
+    spans.append((right(volume, 7), "dim"))
     if trend:
         spans.append((" " + sparkline(row.trend, trend, ascii_only=frame.ascii), "dim"))
     return spans
