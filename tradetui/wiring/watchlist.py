@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
@@ -43,9 +44,19 @@ def find(master: Master, text: str) -> Instrument:
     try:
         return master.by_symbol(text)
     except UnknownInstrument:
-        near = master.search(text, 1)
-        remedy = f"did you mean {near[0].symbol}?" if near else "search with / on the screen"
+        near = _nearest(master, text)
+        remedy = f"did you mean {near}?" if near else "search with / on the screen"
         raise UnknownInstrument(f"no instrument called {text!r}", remedy) from None
+
+
+def _nearest(master: Master, text: str) -> str:
+    """The symbol most like a mistyped one, among those that begin alike; empty when none is."""
+    wanted = text.upper()
+    for length in range(len(wanted), 1, -1):
+        symbols = [one.symbol for one in master.search(wanted[:length], 50)]
+        if near := difflib.get_close_matches(wanted, symbols, 1):
+            return near[0]
+    return ""
 
 
 def _first_list(master: Master, today: date) -> list[Instrument]:
