@@ -12,7 +12,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 from tradetui.domain.errors import AuthError, TradeTuiError
@@ -21,6 +21,7 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.records import Record, RecordKind
 from tradetui.engine import Outcome
 from tradetui.ports import FeedMode
+from tradetui.runtime.day_end import day_stats
 from tradetui.runtime.pump import Pump
 from tradetui.runtime.telemetry import Latency, LoopLag, rss_mb
 from tradetui.wiring.parts import Parts
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 NS_PER_S: Final = 1_000_000_000
 _TIMER_S: Final = 0.1
 _STOP_DEADLINE_S: Final = 10.0
+_DAY_STATS_EVERY_S: Final = 300.0
+"""A run that goes on over night keeps what the session ended with long before the next one begins."""
 
 
 class Runtime:
@@ -113,6 +116,7 @@ class Runtime:
                 asyncio.create_task(self.parts.feed.run(self.take), name="feed"),
                 asyncio.create_task(self._tick_time(), name="timer"),
                 asyncio.create_task(self.lag.watch(), name="lag"),
+                asyncio.create_task(self._keep_days(), name="day figures"),
             ]
             stop = asyncio.create_task(self._stop.wait(), name="stop")
             warm_up = asyncio.create_task(self._warm_up(self.parts.watch), name="warm-up")
@@ -163,11 +167,15 @@ class Runtime:
                 await parts.broker.close()
         except TimeoutError:
             log.warning("the broker connection did not close in time")
-        self._note(RecordKind.RUN, {"what": "stop"})
+        await self._keep_day_stats()
+        # One part that cannot be closed well (a full disk, say) must not keep the others open.
+        with _said("the journal's last record could not be written"):
+            self._note(RecordKind.RUN, {"what": "stop"})
         for step in reversed(parts.cleanup):
-            result = await asyncio.to_thread(step) if not asyncio.iscoroutinefunction(step) else step()
-            if asyncio.iscoroutine(result):
-                await result
+            with _said("a part did not close well"):
+                result = await asyncio.to_thread(step) if not asyncio.iscoroutinefunction(step) else step()
+                if asyncio.iscoroutine(result):
+                    await result
         gc.unfreeze()
 
     def _note(self, kind: RecordKind, data: dict[str, Any]) -> None:
@@ -176,6 +184,22 @@ class Runtime:
         self.parts.journal.sync()
         if self.parts.store is not None:
             self.parts.store.records([record])
+
+    async def _keep_day_stats(self) -> None:
+        """Store what the session has come to. The wait for the writer is on another thread."""
+        store = self.parts.store
+        rows = day_stats(self.engine) if store is not None else []
+        if store is None or not rows:
+            return
+        try:
+            await asyncio.to_thread(store.day_stats, rows)
+        except TradeTuiError as error:
+            log.warning("the day's closing figures could not be kept: %s", error)
+
+    async def _keep_days(self) -> None:
+        while True:
+            await asyncio.sleep(_DAY_STATS_EVERY_S)
+            await self._keep_day_stats()
 
     def watch(self, instrument: Instrument, mode: FeedMode = FeedMode.FULL) -> None:
         """Stream an instrument from now on."""
@@ -244,3 +268,12 @@ class Runtime:
             "rss_mb": round(rss_mb(), 1),
             "journal_sha256": self.parts.journal.content.hexdigest(),
         }
+
+
+@contextlib.contextmanager
+def _said(what: str) -> Iterator[None]:
+    """Log an error of ours instead of raising it."""
+    try:
+        yield
+    except TradeTuiError as error:
+        log.error("%s: %s", what, error)  # noqa: TRY400 - words say it all

@@ -15,10 +15,11 @@ from tradetui.engine import Engine
 from tradetui.journal import ContentHash
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker, Clock, Feed
+from tradetui.storage.market import DayStats
 
 
 class StorePort(Protocol):
-    """What the runtime needs of storage. Calls return at once; writer threads do the work."""
+    """What the runtime needs of storage. Calls return at once unless they say otherwise; threads do the work."""
 
     def ticks(self, t_ns: int, batch: TickBatch) -> None:
         """Keep the ticks of one frame."""
@@ -28,6 +29,10 @@ class StorePort(Protocol):
 
     def records(self, records: Sequence[Record]) -> None:
         """Project journal records into the ledger."""
+
+    def day_stats(self, stats: Sequence[DayStats]) -> int:
+        """Keep what sessions ended with. Waits for the writer: not on the loop."""
+        ...
 
     def queued(self) -> int:
         """Rows that wait for the writers."""
