@@ -7,7 +7,7 @@ by the batch's own time range, which the file's zone maps turn into a look at th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -108,22 +108,58 @@ class MarketWriter:
 
     def id_of(self, instrument: Instrument, t_ns: int) -> int:
         """The stored id of an instrument; made now when it is new. Exchanges reuse keys after expiry."""
-        identity = (instrument.key, instrument.expiry)
-        number = self._ids.get(identity)
-        if number is not None and number in self._seen:
-            return number
-        new = number if number is not None else max(self._ids.values(), default=0) + 1
-        self._con.execute(
-            "INSERT INTO instruments VALUES (?, ?, ?, make_timestamptz(?), make_timestamptz(?), ?, ?, ?, ?, ?, "
-            "?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instrument_id) DO UPDATE SET "
-            "last_seen = greatest(last_seen, EXCLUDED.last_seen), symbol = EXCLUDED.symbol, "
-            "name = EXCLUDED.name, series = EXCLUDED.series, lot_size = EXCLUDED.lot_size, "
-            "tick_size = EXCLUDED.tick_size, freeze_qty = EXCLUDED.freeze_qty",
-            [new, instrument.key, instrument.expiry, t_ns // 1000, t_ns // 1000, *_terms(instrument)],
+        number = self._ids.get((instrument.key, instrument.expiry))
+        if number is None or number not in self._seen:
+            self._know({(instrument.key, instrument.expiry): (instrument, t_ns)})
+            number = self._ids[instrument.key, instrument.expiry]
+        return number
+
+    def _know(self, met: Mapping[tuple[str, date | None], tuple[Instrument, int]]) -> None:
+        """Write down instruments that this run meets for the first time, with the moment; others are left alone.
+
+        All in one statement: one each takes milliseconds, and a run may meet thousands in its first frame.
+        """
+        import pyarrow as pa
+
+        new = {key: pair for key, pair in met.items() if self._ids.get(key, -1) not in self._seen}
+        if not new:
+            return
+        following = max(self._ids.values(), default=0) + 1
+        numbers = []
+        for key in new:
+            numbers.append(self._ids.get(key, following))
+            following += numbers[-1] == following
+        times = pa.array([t_ns // 1000 for _, t_ns in new.values()], pa.int64()).view(
+            pa.timestamp("us", "UTC")
         )
-        self._ids[identity] = new
-        self._seen.add(new)
-        return new
+        columns = zip(*(_terms(instrument) for instrument, _ in new.values()), strict=True)
+        terms = {
+            name: pa.array(column, kind)
+            for (name, kind), column in zip(_term_types(pa), columns, strict=True)
+        }
+        table = pa.table(
+            {
+                "instrument_id": pa.array(numbers, pa.int32()),
+                "key": pa.array([key for key, _ in new]),
+                "expiry": pa.array([expiry for _, expiry in new], pa.date32()),
+                "first_seen": times,
+                "last_seen": times,
+                **terms,
+            }
+        )
+        self._con.register("instrument_batch", table)
+        try:
+            self._con.execute(
+                "INSERT INTO instruments BY NAME SELECT * FROM instrument_batch "
+                "ON CONFLICT (instrument_id) DO UPDATE SET "
+                "last_seen = greatest(last_seen, EXCLUDED.last_seen), symbol = EXCLUDED.symbol, "
+                "name = EXCLUDED.name, series = EXCLUDED.series, lot_size = EXCLUDED.lot_size, "
+                "tick_size = EXCLUDED.tick_size, freeze_qty = EXCLUDED.freeze_qty"
+            )
+        finally:
+            self._con.unregister("instrument_batch")
+        self._ids.update(zip(new, numbers, strict=True))
+        self._seen.update(numbers)
 
     def _ids_by_slot(self, slots: NDArray[np.int32], t_ns: int) -> NDArray[np.int32]:
         known = len(self._instruments)
@@ -132,8 +168,11 @@ class MarketWriter:
             self._by_slot = np.concatenate([self._by_slot, fresh])
         inside = (slots >= 0) & (slots < known)
         safe = np.where(inside, slots, 0)
-        for slot in np.unique(safe[inside & (self._by_slot[safe] < 0)] if known else safe[:0]).tolist():
-            self._by_slot[slot] = self.id_of(self._instruments[slot], t_ns)
+        met = np.unique(safe[inside & (self._by_slot[safe] < 0)] if known else safe[:0]).tolist()
+        named = [self._instruments[slot] for slot in met]
+        self._know({(one.key, one.expiry): (one, t_ns) for one in named})
+        for slot, one in zip(met, named, strict=True):
+            self._by_slot[slot] = self._ids[one.key, one.expiry]
         if not known:
             return np.full(len(slots), -1, np.int32)
         return np.where(inside, self._by_slot[safe], -1).astype(np.int32)
@@ -152,11 +191,18 @@ class MarketWriter:
     def write_bars(self, candles: Iterable[Candle]) -> int:
         """Write bars; each replaces what is stored of the same kind. Returns how many were written."""
         last: dict[tuple[int, int, int, bool], Candle] = {}
+        wanted = []
         for candle in candles:
-            if not 0 <= candle.slot < len(self._instruments) or not MIN_MS <= candle.start_ms <= MAX_MS:
+            if 0 <= candle.slot < len(self._instruments) and MIN_MS <= candle.start_ms <= MAX_MS:
+                wanted.append((self._instruments[candle.slot], candle))
+            else:
                 self.unknown += 1
-                continue
-            number = self.id_of(self._instruments[candle.slot], candle.start_ms * _NS_PER_MS)
+        met: dict[tuple[str, date | None], tuple[Instrument, int]] = {}
+        for one, candle in wanted:
+            met.setdefault((one.key, one.expiry), (one, candle.start_ms * _NS_PER_MS))
+        self._know(met)
+        for one, candle in wanted:
+            number = self._ids[one.key, one.expiry]
             last[number, candle.interval_s, candle.start_ms, candle.source is BarSource.BROKER] = candle
         if last:
             self._replace_bars([key[0] for key in last], list(last.values()))
@@ -261,6 +307,16 @@ def _noon_ns(day: date) -> int:
     from tradetui.domain.calendar import ns
 
     return ns(day, "12:00")
+
+
+def _term_types(pa: Any) -> list[tuple[str, Any]]:
+    """Columns of `_terms` with their Arrow types; columns that are all NULL have none of their own."""
+    words, number = pa.string(), pa.int64()
+    return [
+        ("symbol", words), ("name", words), ("segment", words), ("exchange", words), ("kind", words),
+        ("series", words), ("lot_size", number), ("tick_size", number), ("freeze_qty", number), ("strike", number),
+        ("underlying_key", words), ("isin", words), ("exchange_token", words), ("multiplier", pa.int32()),
+    ]  # fmt: skip
 
 
 def _terms(i: Instrument) -> list[Any]:
