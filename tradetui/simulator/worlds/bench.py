@@ -1,8 +1,8 @@
 """A world for measuring: thousands of instruments at a fixed rate of updates, cheap to make.
 
 Every instrument has a few full messages made beforehand, at prices a tick or two apart; an update takes the
-next of them and stamps time and volume into it. So the cost that is measured is that of the feed, not of a
-market model.
+next of them and stamps time, volume and the last finished minute into it. So the cost that is measured is that
+of the feed, not of a market model; and a client's own minutes agree with the reported ones, as they mostly do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tradetui.domain.calendar import day_start_ns, ist_date
 from tradetui.domain.errors import UsageError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle
-from tradetui.pb.market_feed_v3_pb2 import Feed, RequestMode
+from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed, RequestMode
 from tradetui.simulator.worlds.base import WorldUpdate
 from tradetui.simulator.worlds.inference import MasterRow, to_instrument
 
@@ -27,6 +27,8 @@ _OPTION_SHARE = 0.7
 _TICK = 0.05
 _LOT = 65
 _NS = 1_000_000_000
+
+_Minute = list[float]
 
 
 class BenchWorld:
@@ -71,6 +73,10 @@ class BenchWorld:
         self._at = {key: number for number, key in enumerate(self._keys)}
         self._volume = [_LOT * 1_000] * count
         self._used = [0] * count
+        # Minute, open, high, low, close, volume: the forming one, and the last finished one.
+        self._forming: list[_Minute | None] = [None] * count
+        self._finished: list[_Minute | None] = [None] * count
+        self._told = [[0] * _VARIANTS for _ in range(count)]
         self._frame = 0
 
     @property
@@ -141,8 +147,27 @@ class BenchWorld:
             self._volume[number] += market.ltpc.ltq
             market.ltpc.ltt, market.vtt = t_ms, self._volume[number]
             market.marketOHLC.ohlc[0].vol = self._volume[number]
+            self._tell_minute(number, market, t_ms - t_ms % 60_000)
             feeds[self._keys[number]] = feed
         return feeds
+
+    def _tell_minute(self, number: int, market: MarketFullFeed, minute: int) -> None:
+        """Put the last finished minute into a message that does not have it yet."""
+        price, qty = market.ltpc.ltp, market.ltpc.ltq
+        forming = self._forming[number]
+        if forming is None or forming[0] != minute:
+            self._finished[number] = forming
+            self._forming[number] = [minute, price, price, price, price, qty]
+        else:
+            forming[2], forming[3] = max(forming[2], price), min(forming[3], price)
+            forming[4], forming[5] = price, forming[5] + qty
+        done = self._finished[number]
+        told, variant = self._told[number], self._used[number] % _VARIANTS
+        if done is not None and told[variant] != done[0]:
+            told[variant] = int(done[0])
+            bar = market.marketOHLC.ohlc[1]
+            bar.ts, bar.vol = int(done[0]), int(done[5])
+            bar.open, bar.high, bar.low, bar.close = done[1:5]
 
 
 def _row(number: int, *, is_option: bool) -> MasterRow:
@@ -189,10 +214,11 @@ def _message(rng: np.random.Generator, level: int, is_option: bool, day_ms: int,
             15.4073,
         )
         market.iv, market.oi = 0.1311, float(lot * 10_000)
-    low, high = round((level - 20) * _TICK, 2), round((level + 20) * _TICK, 2)
+    base, low, high = (round((level + step) * _TICK, 2) for step in (0, -20, 20))
     for name, start in (("1d", day_ms), ("I1", day_ms + 33_300_000)):
+        # The same in every message of an instrument: a finished minute does not change.
         market.marketOHLC.ohlc.add(
-            interval=name, open=price, high=high, low=low, close=price, vol=lot, ts=start
+            interval=name, open=base, high=high, low=low, close=base, vol=lot, ts=start
         )
     market.atp, market.vtt, market.tbq, market.tsq = price, lot, 123_456.0, 234_567.0
     return feed
