@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tradetui.domain.errors import TradeTuiError
@@ -78,14 +79,18 @@ class SimChild:
             threading.Thread(target=_drain, args=(pipe,), daemon=True).start()
 
     def fault(self, name: str, args: Mapping[str, object]) -> str:
-        """Switch a fault; returns what happened, in words."""
-        body = json.dumps({"name": name, "args": dict(args)}).encode()
+        """Switch a fault (``none`` lifts all, ``list`` only names them); returns what happened, in words."""
+        asked = None if name == "list" else json.dumps({"name": name, "args": dict(args)}).encode()
         request = Request(  # noqa: S310 - loopback, our own child
-            f"{self.urls.control}/faults", body, {"Content-Type": "application/json"}, method="POST"
+            f"{self.urls.control}/faults", asked, {"Content-Type": "application/json"}
         )
         try:
             with urlopen(request, timeout=3) as answer:  # noqa: S310 - as above
-                return f"fault {name}: {json.loads(answer.read()).get('status', 'done')}"
+                return _told(name, json.loads(answer.read()))
+        except HTTPError as error:
+            with contextlib.suppress(OSError, ValueError):
+                return _refusal(json.loads(error.read()))
+            return f"the simulator refused the fault {name}: {error}"
         except (OSError, ValueError) as error:
             return f"the simulator refused the fault {name}: {error}"
 
@@ -111,3 +116,19 @@ def _drain(pipe: Any) -> None:
     with contextlib.suppress(OSError, ValueError):
         while pipe.read(65_536):
             pass
+
+
+def _told(name: str, listing: Mapping[str, Any]) -> str:
+    """The switchboard's answer in words."""
+    active = listing.get("active", {})
+    on = f"on now: {', '.join(active)}" if active else "no fault is on"
+    if name == "list":
+        return f"faults: {', '.join(listing.get('known', ()))}; {on}"
+    if name == "none" or name in active:
+        return on
+    return f"fault {name}: {'switched off' if name not in listing.get('strikes', {}) else 'done, once'}; {on}"
+
+
+def _refusal(answer: Mapping[str, Any]) -> str:
+    """The control URL's words for a name or an argument it does not know."""
+    return str(answer.get("error") or "the simulator refused the fault")

@@ -18,7 +18,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("watch add SYMBOL", "put an instrument on the watchlist"),
     ("watch remove [SYMBOL]", "take an instrument off the watchlist"),
     ("interval 1m|5m|15m|1h|1d", "interval of the chart"),
-    ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop stream=market"),
+    ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop, fault reject every=5"),
+    ("fault list|none", "simulator: name the faults there are, or lift all that are on"),
     ("theme dark|light|contrast|16", "colours"),
     ("screenshot PATH", "write the screen as an SVG picture"),
     ("help", "keys and commands"),
@@ -106,7 +107,7 @@ def _choice(verb: str) -> _Parser:
 
 def _fault(rest: list[str]) -> Command | str:
     if not rest:
-        return "fault NAME, then KEY=VALUE pairs"
+        return "fault NAME, then KEY=VALUE pairs; fault list names them, fault none lifts all"
     args: dict[str, object] = {}
     for word in rest[1:]:
         key, sign, value = word.partition("=")

@@ -35,8 +35,9 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
         return (
             [((" waiting for the book", "dim"),)] if frame.ui.selected else [((" nothing selected", "dim"),)]
         )
-    if not view.bids and not view.asks:
-        return [((" no book: an index, or no quotes yet", "dim"),), *_figures(view, width)][:height]
+    if not any(level.price for level in (*view.bids, *view.asks)):
+        words = "no quotes yet" if view.instrument.tradable else "an index has no order book"
+        return [((f" {words}", "dim"),), *_figures(view, width)][:height]
     return _ladder(frame, view, width, height) if height >= 17 else _table(frame, view, width, height)
 
 

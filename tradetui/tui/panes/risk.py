@@ -35,7 +35,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
         (len(clean(gauge.text)) + (6 if gauge.verdict is not Verdict.PASS else 0) for gauge in snap.gauges),
         default=0,
     )
-    lines += [_gauge(frame, gauge, max(6, min(30, width - 17 - words))) for gauge in snap.gauges]
+    lines += [_gauge(frame, gauge, max(3, min(30, width - 14 - words))) for gauge in snap.gauges]
     health = snap.health
     bad = health.dropped + health.bad_frames
     facts: list[list[Span]] = [
@@ -48,7 +48,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
         [
             ("feed  ", "dim"),
             (f"{fmt.compact(health.ticks)} ticks", "text"),
-            (f"  dropped {bad}", "error" if bad else "dim"),
+            (f"  lost {bad}", "error" if bad else "dim"),
             (f"  reconnects {health.reconnects}", "warn" if health.reconnects else "dim"),
         ],
         [
@@ -58,7 +58,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
         ],
         [
             ("store ", "dim"),
-            (f"{fmt.compact(health.stored_rows)} rows  queue {health.store_queue}", "text"),
+            (f"{health.store_queue} rows wait", "text"),
             (f"  {health.rss_mb:.0f} MB", "dim"),
         ],
     ]
@@ -74,7 +74,7 @@ def _gauge(frame: Frame, gauge: Gauge, room: int) -> Line:
     style = _STYLES[gauge.verdict]
     word = "" if gauge.verdict is Verdict.PASS else f" {gauge.verdict.value.upper()}"
     return (
-        (" " + fit(gauge.name, 14), "dim"),
+        (" " + fit(gauge.name, 11), "dim"),
         (on * full, style),
         (off * (room - full), "faint"),
         (f" {clean(gauge.text)}", "text"),

@@ -11,7 +11,7 @@ from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec, marked, window
 from tradetui.tui.panes.watchlist import tone
-from tradetui.tui.spans import Line, fit, right
+from tradetui.tui.spans import Line, fit, line_width, right
 from tradetui.tui.state import Frame, signals_shown
 
 
@@ -40,7 +40,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     shown = rows[start : start + room]
     return lines + [
         marked(
-            _signal(row, symbol, source, levels=bool(levels)),
+            _signal(row, symbol, source, width, levels=bool(levels)),
             width,
             cursor=row.id == cursor,
             focused=focused,
@@ -63,7 +63,7 @@ def _strategy(row: StrategyRow, width: int) -> Line:
     )
 
 
-def _signal(row: SignalRow, symbol: int, source: int, *, levels: bool) -> Line:
+def _signal(row: SignalRow, symbol: int, source: int, width: int, *, levels: bool) -> Line:
     spans = [
         (fmt.clock(row.t_ns // 1_000_000, seconds=False) + " ", "dim"),
         (fit(row.side, 5), "buy" if row.side == "BUY" else "sell"),
@@ -74,7 +74,10 @@ def _signal(row: SignalRow, symbol: int, source: int, *, levels: bool) -> Line:
     ]
     if levels:
         spans += [(right(fmt.price(row.stop), 10), "dim"), (right(fmt.price(row.target), 10), "dim")]
-    spans.append((" " + clean(row.state), "warn" if row.state.startswith("refused") else "title"))
+    style = "warn" if row.state.startswith(("refused", "too small")) else "title"
+    words, left = clean(row.state), width - 1 - line_width(tuple(spans))
+    # The reason in full is one Enter away; a word cut in the middle tells nobody anything.
+    spans.append((" " + (words if len(words) < left else words.split(":")[0]), style))
     return tuple(spans)
 
 
