@@ -13,21 +13,26 @@ from typing import Final
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
-_STEP_NS: Final = 2 * NS_PER_S
-"""A difference to the wall clock beyond this is a step (sleep, manual change), not drift."""
+
+
+def since_boot_ns() -> int:
+    """Nanoseconds that pass while the machine sleeps too, where the system can tell; no step ever."""
+    kind = getattr(time, "CLOCK_BOOTTIME", None)
+    # macOS has no CLOCK_BOOTTIME: there CLOCK_MONOTONIC goes on during sleep.
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC if kind is None else kind)
 
 
 class WallClock:
-    """The machine's clock, safe against small steps: it advances with the monotonic clock.
+    """The machine's clock as it was at the start, carried on by a clock that only runs forward.
 
-    A larger difference (the laptop slept, somebody set the clock) is taken over when `adjust` is called, which
-    the runtime does on its timer, so that a step is one visible event and not a jump between two calls.
+    Whoever sets the wall clock by hours while we run moves no timer of ours; a laptop that slept has the
+    right time when it wakes.
     """
 
     def __init__(
         self,
         wall: Callable[[], int] = time.time_ns,
-        monotonic: Callable[[], int] = time.monotonic_ns,
+        monotonic: Callable[[], int] = since_boot_ns,
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
@@ -36,14 +41,6 @@ class WallClock:
     def now_ns(self) -> int:
         """UTC ns."""
         return self._monotonic() + self._offset
-
-    def adjust(self) -> int:
-        """Take over a step of the wall clock; returns its size in ns, 0 when there was none."""
-        step = self._wall() - self.now_ns()
-        if abs(step) < _STEP_NS:
-            return 0
-        self._offset += step
-        return step
 
     async def sleep_until(self, t_ns: int) -> None:
         """Return when the clock has reached ``t_ns``."""

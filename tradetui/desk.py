@@ -28,7 +28,7 @@ from tradetui.domain.events import (
 )
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, to_price
-from tradetui.domain.order import Fill, Order, OrderRequest, OrderType, Product, Side
+from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.position import Position
 from tradetui.domain.records import RecordKind, freeze
@@ -99,7 +99,8 @@ class Desk:
         self.now_ns = 0
         self.entries_today = 0
         self.watched = exits.Watcher()
-        self._flatten: set[tuple[str, Product]] = set()
+        self._flatten: dict[tuple[str, Product], str] = {}
+        self._cancel_tried: dict[str, int] = {}
         self._charges: dict[str, Money] = {}
         self._charged: dict[str, tuple[int, int]] = {}
         self._sent: dict[tuple[str, str], int] = {}
@@ -111,6 +112,8 @@ class Desk:
 
     def request(self, request: OrderRequest, score: float | None = None) -> Order | None:
         """Judge a request and place it, or record why not. ``None`` when its client id was used before."""
+        if self.manager.was_asked(request):
+            return None
         results = judge(self.facts(request, score))
         words = refusal(results)
         if words:
@@ -129,7 +132,7 @@ class Desk:
         facts = self.facts(request)
         instrument, reference = facts.instrument, facts.reference
         if instrument is None or not reference or request.qty <= 0:
-            return Preview(request, judge(facts), effect=self._effect(facts))
+            return Preview(request, judge(facts), effect=facts.effect)
         worst = Price(0)
         if request.order_type in (OrderType.MARKET, OrderType.SL_M) and facts.last:
             worst = self.worst_price(request, instrument, request.trigger_price or facts.last)
@@ -141,7 +144,7 @@ class Desk:
             margin=0 if facts.reducing else facts.margin_needed,
             charges=self._charge(instrument, request.product, request.side, request.qty, price, self.now_ns),
             worst_price=worst,
-            effect=self._effect(facts),
+            effect=facts.effect,
         )
 
     def worst_price(self, request: OrderRequest, instrument: Instrument, last: Price) -> Price:
@@ -183,6 +186,7 @@ class Desk:
             intraday_positions=sum(p.product is Product.INTRADAY for p in positions),
             entries_today=self.entries_today,
             unknown_order=self.manager.has_unknown(key),
+            account_trouble=self.manager.account_trouble,
             same_recent=equal is not None and self.now_ns - equal < self.limits.duplicate_s * SECOND,
             strategy_idle_s=None if sent is None else (self.now_ns - sent) / SECOND,
             second_of_day=(self.now_ns // SECOND + IST_OFFSET_S) % 86_400,
@@ -260,10 +264,12 @@ class Desk:
 
     def on_time(self, t_ns: int) -> None:
         """Time passed: probes, reconciliation, arming, watched stops."""
+        # Engine time never runs backwards, whatever a clock does.
+        t_ns = self.now_ns = max(self.now_ns, t_ns)
         today = ist_date(t_ns)
         if self._today is not None and today != self._today:
             self.entries_today = 0
-        self._today, self.now_ns = today, t_ns
+        self._today = today
         if self.armed_until_ns and t_ns >= self.armed_until_ns:
             self.disarm("arming ran out")
         self.manager.on_time(t_ns)
@@ -271,8 +277,11 @@ class Desk:
 
     def on_prices(self) -> None:
         """Prices moved: watched stops and targets may be hit."""
-        for hit in self.watched.hits(self._market):
-            self._exit(hit.instrument_key, hit.product, hit.words)
+        hits = self.watched.hits(self._market)
+        for hit in hits:
+            self._flatten.setdefault((hit.instrument_key, hit.product), hit.words)
+        if hits:
+            self._go_on_flattening()
 
     # --- operator -------------------------------------------------------------------------------------
 
@@ -283,23 +292,24 @@ class Desk:
             case OperatorKind.PLACE if event.request is not None:
                 self.request(event.request)
             case OperatorKind.MODIFY:
-                self._say(
-                    self.manager.modify(event.tag, self.now_ns, event.qty, event.price, event.trigger_price),
-                    event,
-                )
+                self._say(self._modify(event), event)
             case OperatorKind.CANCEL:
                 self._say(self.manager.cancel(event.tag, self.now_ns), event)
             case OperatorKind.CANCEL_ALL:
                 for order in self.manager.working(event.instrument_key):
                     self.manager.cancel(order.tag, self.now_ns)
             case OperatorKind.EXIT:
-                self._flatten.add((event.instrument_key, event.product))
+                self._flatten[event.instrument_key, event.product] = "exit"
                 self._go_on_flattening()
             case OperatorKind.KILL:
                 self.kill(event.note or "operator")
             case OperatorKind.FLATTEN:
                 self.kill(event.note or "operator")
-                self._flatten.update((p.instrument_key, p.product) for p in self.portfolio.open_positions())
+                # What still works may fill yet: those are closed too.
+                held = [(p.instrument_key, p.product) for p in self.portfolio.open_positions()]
+                asked = [order.request for order in self.manager.working()]
+                for key in (*held, *((one.instrument_key, one.product) for one in asked)):
+                    self._flatten[key] = "flatten"
                 self._go_on_flattening()
             case OperatorKind.RESUME:
                 self._flatten.clear()
@@ -311,6 +321,39 @@ class Desk:
                 self.disarm(event.note or "operator")
             case _:
                 pass
+
+    def _modify(self, event: OperatorEvent) -> str:
+        """Change a working order, if the gate lets its new terms through. Returns why not, or nothing."""
+        order = self.manager.orders.get(event.tag)
+        if order is None or order.status.terminal:
+            return "the order is finished" if order else f"no order {event.tag}"
+        old = order.request
+        new = replace(
+            old,
+            qty=old.qty if event.qty is None else event.qty,
+            price=old.price if event.price is None else event.price,
+            trigger_price=old.trigger_price if event.trigger_price is None else event.trigger_price,
+        )
+        if new.qty <= order.filled_qty:
+            return f"{order.filled_qty} have filled already: cancel the rest instead"
+        # A person asks, whoever placed it. A stop that has triggered is a limit order by now.
+        left = replace(new, qty=new.qty - order.filled_qty, source="manual")
+        if order.status is OrderStatus.OPEN and new.order_type is OrderType.SL:
+            left = replace(left, order_type=OrderType.LIMIT, trigger_price=Price(0))
+        facts = self.facts(left)
+        # The order is not measured against itself: its units, its margin and its entry are counted already.
+        blocked = self.facts(replace(old, qty=order.pending_qty)).margin_needed
+        facts = replace(
+            facts,
+            pending_qty=facts.pending_qty - order.pending_qty,
+            margin_needed=Money(max(0, facts.margin_needed - blocked)),
+            entries_today=0,
+            same_recent=False,
+        )
+        words = refusal(judge(facts))
+        return words or self.manager.modify(
+            event.tag, self.now_ns, event.qty, event.price, event.trigger_price
+        )
 
     def disarm(self, reason: str) -> None:
         """Take live trading's permission to add risk away. Exits stay possible."""
@@ -327,10 +370,11 @@ class Desk:
                 self.manager.cancel(order.tag, self.now_ns)
 
     def protects(self, order: Order) -> bool:
-        """Whether a working order is a stop that can only make a position smaller."""
+        """Whether a working order is a stop, or an exit of ours, that can only make a position smaller."""
         request = order.request
         held = self.portfolio.qty(request.instrument_key, request.product)
-        return request.order_type in (OrderType.SL, OrderType.SL_M) and held * request.side.sign < 0
+        closing = request.order_type in (OrderType.SL, OrderType.SL_M) or request.source == exits.SOURCE
+        return closing and held * request.side.sign < 0
 
     def _set_state(self, state: RiskState, reason: str) -> None:
         if (state, reason) != (self.state, self.state_reason):
@@ -344,18 +388,29 @@ class Desk:
     # --- getting out ----------------------------------------------------------------------------------
 
     def _go_on_flattening(self) -> None:
-        """For each position to close: first its resting orders go, confirmed; then one exit is sent."""
-        for key, product in sorted(self._flatten):
+        """Close what is to be closed: first its resting orders go, confirmed; then one exit is sent.
+
+        Only an order on the exit's own side can turn the position round, so only such a one is waited for.
+        """
+        for (key, product), why in sorted(self._flatten.items()):
             held = self.portfolio.qty(key, product)
             working = self.manager.working(key, product)
+            if self.manager.fills_missing(key, product):
+                continue  # the position is older than its orders: what is left to close is not known yet
             if not held and not working:
-                self._flatten.discard((key, product))
-            elif working:
-                for order in working:
-                    if not order.cancel_pending and order.request.source != exits.SOURCE:
-                        self.manager.cancel(order.tag, self.now_ns)
-            elif held and not self._exit(key, product, "exit"):
-                self._flatten.discard((key, product))
+                del self._flatten[key, product]
+            for order in working:
+                if order.request.source != exits.SOURCE:
+                    self._cancel_again(order)
+            if held and not self._exit(key, product, why):
+                del self._flatten[key, product]
+
+    def _cancel_again(self, order: Order) -> None:
+        """Cancel, and after a refusal pause: a broker that says no must not be asked in a circle."""
+        tried_ns = self._cancel_tried.get(order.tag)
+        if not order.cancel_pending and (tried_ns is None or self.now_ns - tried_ns >= EXIT_RETRY_NS):
+            self._cancel_tried[order.tag] = self.now_ns
+            self.manager.cancel(order.tag, self.now_ns)
 
     def _exit(self, key: str, product: Product, why: str) -> bool:
         """Send one protected market order that closes a position. ``False`` when it was refused.
@@ -431,16 +486,6 @@ class Desk:
     def _multiplier(self, key: str) -> int:
         instrument = self._instrument(key)
         return instrument.multiplier if instrument else 1
-
-    def _effect(self, facts: Facts) -> str:
-        request, held = facts.request, facts.position_qty
-        sign = request.side.sign
-        word = "long" if sign > 0 else "short"
-        if held * sign >= 0:
-            return f"{'adds to' if held else 'opens'} {word} {request.qty}"
-        closing = min(request.qty, abs(held))
-        rest = request.qty - closing
-        return f"closes {closing}" + (f" and opens new {word} {rest}" if rest else f" of {abs(held)}")
 
 
 def _sameness(request: OrderRequest) -> tuple[str, Side, int, OrderType, int]:

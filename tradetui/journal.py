@@ -247,12 +247,16 @@ class Journal:
             self.sync()
             self._file.close()
         path = self._folder / f"{day}.journal"
-        fresh = not path.exists()
         # Unbuffered: a write either reaches the kernel whole or raises here, where it can be undone.
         self._file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)  # noqa: SIM115, PTH123
         self._end = self._file.seek(0, os.SEEK_END)
-        if fresh:
+        if self._end < len(MAGIC):
+            # New, or the disk was full when it was made.
+            self._file.truncate(0)
+            self._file.seek(0)
             self._end = self._file.write(MAGIC)
+            if self._end != len(MAGIC):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             folder = os.open(self._folder, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -11,7 +11,7 @@ import pytest
 
 from tradetui.domain.errors import JournalDamaged, StorageError
 from tradetui.domain.records import Record, RecordKind
-from tradetui.journal import ContentHash, Journal, MemoryJournal, files, read
+from tradetui.journal import ContentHash, Journal, MemoryJournal, day_of, files, read
 
 DAY_NS = 1_763_700_000_000_000_000  # 2025-11-21 10:10 IST
 
@@ -163,3 +163,14 @@ def test_memory_journal_agrees_with_the_file(tmp_path: Path) -> None:
     disk.close()
     assert memory.content.hexdigest() == disk.content.hexdigest()
     assert list(memory.records()) == list(disk.records())
+
+
+def test_r6_a_file_that_was_made_on_a_full_disk_is_begun_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(record(0))
+    tomorrow = Record(record(0).t_ns + 86_400_000_000_000, RecordKind.OPERATOR, {"n": 1})
+    path = tmp_path / f"{day_of(tomorrow.t_ns)}.journal"
+    path.write_bytes(b"TTJ")  # as much of the first bytes as the disk took
+    journal.append(tomorrow)
+    journal.close()
+    assert [stored.record for stored in read(path)] == [tomorrow]

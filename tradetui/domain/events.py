@@ -140,7 +140,7 @@ class RequestRefused:
     """The broker refused a request with a proper error envelope: nothing was done.
 
     Attributes:
-        kind: ``place``, ``modify`` or ``cancel``.
+        kind: ``place``, ``modify`` or ``cancel``; ``read`` when the login no longer opens the account.
         code: The broker's error code.
         message: In words, with the remedy.
     """

@@ -151,7 +151,9 @@ ALLOWED: dict[OrderStatus, frozenset[OrderStatus]] = {
     ),
     OrderStatus.FILLED: frozenset(),
     OrderStatus.CANCELLED: frozenset(),
-    OrderStatus.REJECTED: frozenset(),
+    # A refused request that the broker's book shows all the same; an order that the broker itself has
+    # rejected (it has an id) stays rejected.
+    OrderStatus.REJECTED: _BROKER_SAYS - {OrderStatus.REJECTED},
     OrderStatus.REFUSED: frozenset(),
     # The proof of absence was wrong after all (a book that lags by minutes): evidence always wins.
     OrderStatus.ABSENT: _BROKER_SAYS,

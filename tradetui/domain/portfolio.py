@@ -60,6 +60,22 @@ class Portfolio:
             side, abs(opening.qty), opening.average_price
         )
 
+    def carried(self, theirs: BrokerPosition) -> Opening:
+        """What must lie under the fills of today, so that they add up to the broker's position.
+
+        Its price makes our average the broker's. A position that is flat by now has no average there: then our
+        own is taken, so that nothing is called profit or loss that nobody knows.
+        """
+        ours = self._position(theirs.instrument_key, theirs.product)
+        qty, price = theirs.qty - ours.qty, int(theirs.average_price)
+        if not price:
+            price = ours.average_price
+        elif ours.qty * qty > 0:
+            cost = theirs.qty * price - ours.cost // ours.multiplier
+            share = (2 * abs(cost) + abs(qty)) // (2 * abs(qty))
+            price = share if cost * qty > 0 else price
+        return Opening(theirs.instrument_key, theirs.product, qty, Price(price))
+
     def _position(self, key: str, product: Product) -> Position:
         found = self.positions.get((key, product))
         return found or Position(key, product, multiplier=self._multiplier(key))

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from tradetui.domain.events import (
     AccountSnapshot,
-    Evidence,
     FillEvent,
     OrderUpdate,
     RequestAccepted,
@@ -23,21 +22,13 @@ from tradetui.domain.events import (
     TagAbsence,
 )
 from tradetui.domain.money import Price
-from tradetui.domain.order import (
-    ALLOWED,
-    Order,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    Product,
-    Side,
-    Validity,
-)
-from tradetui.domain.portfolio import Opening, Portfolio
+from tradetui.domain.order import ALLOWED, Fill, Order, OrderRequest, OrderStatus, Product, Side
+from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.position import PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
 from tradetui.domain.text import clean
+from tradetui.execution import evidence
 
 SECOND: Final = 1_000_000_000
 FIRST_PROBE_NS: Final = 10 * SECOND
@@ -87,14 +78,19 @@ class OrderManager:
         self._last_reconcile_ns = 0
         self._client_ids: set[str] = set()
         self._differences: dict[PositionKey, tuple[int, int]] = {}
-        self.reconciled = False
-        """Whether the broker's book has been compared with ours at least once in this run."""
+        self._compared = False
+        self.account_trouble = ""
+        """Why the broker does not show us the account, while it does not."""
 
     # --- asking ---------------------------------------------------------------------------------------
 
+    def was_asked(self, request: OrderRequest) -> bool:
+        """Whether a request with this client id has been decided before."""
+        return bool(request.client_id) and request.client_id in self._client_ids
+
     def place(self, request: OrderRequest, t_ns: int) -> Order | None:
         """Record an intent and emit its command. ``None`` when this client id was used before."""
-        if request.client_id and request.client_id in self._client_ids:
+        if self.was_asked(request):
             return None
         self._client_ids.add(request.client_id)
         self._sequence += 1
@@ -166,7 +162,7 @@ class OrderManager:
             return
         if event.kind == "place":
             status = order.status
-            if status in (OrderStatus.SENT, OrderStatus.UNKNOWN):
+            if status in (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.ABSENT):
                 status = OrderStatus.PENDING
             self._settle(replace(order, status=status, broker_id=event.broker_id, updated_ns=event.t_ns))
         else:
@@ -175,12 +171,18 @@ class OrderManager:
 
     def on_refused(self, event: RequestRefused) -> None:
         """The broker refused a request: nothing was done."""
+        words = clean(event.message)
+        if event.kind == "read":
+            self._account_refused(words)
+            return
         order = self.orders.get(event.tag)
         if order is None:
             return
-        words = clean(event.message)
         if event.kind == "place":
-            if OrderStatus.REJECTED in ALLOWED[order.status]:
+            if order.broker_id:
+                # The broker has told of this order under its own id: that outranks a refusal of the request.
+                self._want_reconcile()
+            elif OrderStatus.REJECTED in ALLOWED[order.status]:
                 self._settle(
                     replace(order, status=OrderStatus.REJECTED, message=words, updated_ns=event.t_ns)
                 )
@@ -217,7 +219,7 @@ class OrderManager:
         if order is None:
             self._adopt(update)
             return
-        status = self._next_status(order, update, stale_before_ns)
+        status = evidence.next_status(order, update, stale_before_ns)
         filled = max(order.filled_qty, update.filled_qty or 0)
         if status is OrderStatus.FILLED:
             filled = max(filled, update.qty or order.request.qty)
@@ -232,19 +234,19 @@ class OrderManager:
             else order.average_price,
             raw_status=clean(update.raw_status) or order.raw_status,
             message=clean(update.message) or order.message,
-            request=self._confirmed(order, update),
+            request=evidence.confirmed_terms(order, update, stale_before_ns),
         )
-        if order.modify_pending and _modify_is_over(order, update):
+        if order.modify_pending and evidence.modify_is_over(order, update, stale_before_ns):
             settled = replace(settled, modify_pending=False)
-        if settled.status.terminal:
-            settled = replace(settled, modify_pending=False, cancel_pending=False)
+        if order.cancel_pending and evidence.cancel_failed(order, update, stale_before_ns):
+            settled = replace(settled, cancel_pending=False)
         if settled != order:
             self._settle(replace(settled, updated_ns=update.t_ns))
 
     def on_fill(self, event: FillEvent) -> bool:
         """Book a trade once; ``False`` when it was booked before."""
         fill = event.fill
-        tag = fill.tag if fill.tag in self.orders else self._tag_of.get(fill.broker_id, fill.tag)
+        tag = self._tag_of_fill(fill)
         fill = replace(fill, tag=tag)
         if not self._portfolio.book(fill):
             return False
@@ -272,7 +274,7 @@ class OrderManager:
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         """Compare the broker's account with ours: adopt, repair, and say what was found."""
         portfolio = self._portfolio
-        first = not self.reconciled
+        self.account_trouble = ""
         for update in snapshot.orders:
             self.on_update(update, stale_before_ns=snapshot.asked_ns)
         for fill in snapshot.fills:
@@ -291,8 +293,7 @@ class OrderManager:
             ):
                 self._doubt(order, snapshot.t_ns, "not in the broker's order book")
         if snapshot.positions is not None and self._fills_complete():
-            self._compare_positions(snapshot, first)
-        self.reconciled = True
+            self._compare_positions(snapshot)
         self._reconcile_wanted = not self._fills_complete()
         self._next_reconcile_ns = snapshot.t_ns + RECONCILE_EVERY_NS
 
@@ -333,12 +334,16 @@ class OrderManager:
                 self._client_ids.add(order.request.client_id)
             if order.broker_id:
                 self._tag_of[order.broker_id] = order.tag
+            if order.cancel_pending and not order.broker_id and order.status.working:
+                # That cancel waited for the broker's id and never left: it still goes out when the id is known.
+                self._cancel_wanted.add(order.tag)
+            elif order.status.working and (order.cancel_pending or order.modify_pending):
+                order = replace(order, cancel_pending=False, modify_pending=False)
+                self._store(order)
             if order.status in (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN):
                 if order.status is OrderStatus.INTENT:
                     self.orders[order.tag] = order = replace(order, status=OrderStatus.SENT)
                 self._doubt(order, t_ns, order.message or "the program stopped before the answer came")
-            elif order.status.working and (order.cancel_pending or order.modify_pending):
-                self._store(replace(order, cancel_pending=False, modify_pending=False))
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -368,6 +373,8 @@ class OrderManager:
 
     def _settle(self, order: Order) -> None:
         """Store an order after evidence: doubts end, wishes that waited for the broker's id go out."""
+        if order.status.terminal:
+            order = replace(order, modify_pending=False, cancel_pending=False)
         self._store(order)
         if order.broker_id:
             self._tag_of[order.broker_id] = order.tag
@@ -386,8 +393,36 @@ class OrderManager:
         self._doubts.setdefault(order.tag, _Doubt(t_ns, t_ns + FIRST_PROBE_NS))
         self._want_reconcile()
 
+    def _account_refused(self, words: str) -> None:
+        """The broker will not show us the account (a login that ended): say so once, and trust nothing new."""
+        if words != self.account_trouble:
+            self.account_trouble = words
+            self._note(RecordKind.RECONCILE, {"found": f"the account cannot be read: {words}"})
+
+    def _tag_of_fill(self, fill: Fill) -> str:
+        """Our tag of a trade's order: by the broker's id first, since anybody may re-use a label."""
+        known = self._tag_of.get(fill.broker_id)
+        if known is not None:
+            return known
+        labelled = self.orders.get(fill.tag)
+        other = labelled is not None and labelled.broker_id not in ("", fill.broker_id)
+        return "" if other else fill.tag
+
     def _want_reconcile(self) -> None:
         self._reconcile_wanted = True
+
+    def fills_missing(self, key: str, product: Product) -> bool:
+        """Whether an order of this position reports more than its trades add up to.
+
+        A broker says ``filled`` on one stream and sends the trade on another: until it is booked the position
+        is older than the order, and an exit measured by it would be sent twice.
+        """
+        booked = self._portfolio.filled_by_order
+        return any(
+            order.filled_qty > booked.get(order.broker_id, 0)
+            for order in self.orders.values()
+            if order.request.instrument_key == key and order.request.product is product
+        )
 
     def _fills_complete(self) -> bool:
         booked = self._portfolio.filled_by_order
@@ -404,70 +439,21 @@ class OrderManager:
 
     def _adopt(self, update: OrderUpdate) -> None:
         """Take in an order that was not placed here, so that it is seen and can be cancelled."""
-        if not update.broker_id or not update.instrument_key or update.side is None:
-            return
-        request = OrderRequest(
-            instrument_key=update.instrument_key,
-            side=update.side,
-            qty=update.qty or update.filled_qty or 0,
-            product=update.product or Product.INTRADAY,
-            order_type=update.order_type or OrderType.LIMIT,
-            price=update.price or Price(0),
-            trigger_price=update.trigger_price or Price(0),
-            validity=update.validity or Validity.DAY,
-            source="foreign",
-        )
-        order = Order(
-            tag=f"x-{update.broker_id}",
-            request=request,
-            status=update.status,
-            created_ns=update.exchange_time_ns or update.t_ns,
-            updated_ns=update.t_ns,
-            broker_id=update.broker_id,
-            exchange_id=update.exchange_id,
-            filled_qty=update.filled_qty or 0,
-            average_price=update.average_price or Price(0),
-            raw_status=clean(update.raw_status),
-            message=clean(update.message),
-            foreign=True,
-        )
-        self._note(RecordKind.RECONCILE, {"found": "foreign order", "broker_id": update.broker_id})
-        self._settle(order)
+        order = evidence.adopted(update)
+        if order is not None:
+            self._note(RecordKind.RECONCILE, {"found": "foreign order", "broker_id": update.broker_id})
+            self._settle(order)
 
-    def _next_status(self, order: Order, update: OrderUpdate, stale_before_ns: int | None) -> OrderStatus:
-        said, now = update.status, order.status
-        if said is now or said not in ALLOWED[now]:
-            return now
-        if stale_before_ns is not None and order.updated_ns > stale_before_ns and not said.terminal:
-            return now
-        backwards = said is OrderStatus.PENDING and now in (OrderStatus.OPEN, OrderStatus.TRIGGER_PENDING)
-        if backwards and not order.modify_pending:
-            return now
-        return said
-
-    def _confirmed(self, order: Order, update: OrderUpdate) -> OrderRequest:
-        """The order's terms as the broker states them (a confirmed modify changes them)."""
-        if update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING:
-            return order.request
-        request = order.request
-        return replace(
-            request,
-            qty=update.qty or request.qty,
-            # A protected MARKET comes back as a LIMIT with a price: the type we asked for stays.
-            price=update.price
-            if update.price is not None and request.order_type is not OrderType.MARKET
-            else request.price,
-            trigger_price=request.trigger_price if update.trigger_price is None else update.trigger_price,
-        )
-
-    def _compare_positions(self, snapshot: AccountSnapshot, first: bool) -> None:
+    def _compare_positions(self, snapshot: AccountSnapshot) -> None:
+        """Compare positions; at the first time of a run, what no trade of today explains was carried over."""
         assert snapshot.positions is not None
         theirs = {(p.instrument_key, p.product): p for p in snapshot.positions}
+        first, self._compared = not self._compared, True
         differences = self._portfolio.unexplained(snapshot.positions)
         for key, (ours, said) in list(differences.items()):
             found = theirs.get(key)
-            if first and ours == 0 and found is not None:
-                opening = Opening(key[0], key[1], said, found.average_price)
+            if first and found is not None:
+                opening = self._portfolio.carried(found)
                 self._portfolio.open_with(opening)
                 self._note(RecordKind.OPENING, freeze(opening))
                 del differences[key]
@@ -483,10 +469,3 @@ class OrderManager:
                     },
                 )
         self._differences = differences
-
-
-def _modify_is_over(order: Order, update: OrderUpdate) -> bool:
-    """Whether a statement shows that a modify under way has been decided."""
-    if update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING:
-        return False
-    return update.t_ns > order.updated_ns or update.evidence is Evidence.STREAM

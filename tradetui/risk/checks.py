@@ -49,6 +49,7 @@ class Facts:
         open_positions, intraday_positions: How many there are.
         entries_today: Orders that opened risk today.
         unknown_order: An order of unknown outcome exists in this instrument.
+        account_trouble: Why the broker does not show us the account; empty when it does.
         same_recent: An equal order was sent within `Limits.duplicate_s`.
         strategy_idle_s: Seconds since this strategy's last order in this instrument.
         second_of_day: Seconds after midnight IST.
@@ -79,6 +80,7 @@ class Facts:
     intraday_positions: int = 0
     entries_today: int = 0
     unknown_order: bool = False
+    account_trouble: str = ""
     same_recent: bool = False
     strategy_idle_s: float | None = None
     second_of_day: int = 0
@@ -93,6 +95,17 @@ class Facts:
         if self.position_qty * self.request.side.sign >= 0:
             return False
         return self.request.qty + self.pending_qty <= abs(self.position_qty)
+
+    @property
+    def effect(self) -> str:
+        """What the order does to the position, in words."""
+        sign, held, qty = self.request.side.sign, self.position_qty, self.request.qty
+        word = "long" if sign > 0 else "short"
+        if held * sign >= 0:
+            return f"{'adds to' if held else 'opens'} {word} {qty}"
+        closing = min(qty, abs(held))
+        rest = qty - closing
+        return f"closes {closing}" + (f" and opens new {word} {rest}" if rest else f" of {abs(held)}")
 
     @property
     def by_strategy(self) -> bool:
@@ -279,6 +292,13 @@ def unknown_order(f: Facts) -> Check:
     return _ok("unknown")
 
 
+def account(f: Facts) -> Check:
+    """Without sight of the account (a login that ended) nobody knows what is held: no new risk."""
+    if not f.account_trouble or f.reducing:
+        return _ok("account")
+    return _block("account", f"the account cannot be read: {f.account_trouble}")
+
+
 def fat_finger(f: Facts) -> Check:
     """A limit price far from the last price on the losing side is more often a slip than a wish."""
     request = f.request
@@ -366,8 +386,11 @@ def trade_count(f: Facts) -> Check:
 
 
 def duplicate(f: Facts) -> Check:
-    """The same order twice in a few seconds: a strategy is stopped, a person is asked to look again."""
-    if not f.same_recent:
+    """The same order twice in a few seconds: a strategy is stopped, a person is asked to look again.
+
+    Our own exits may repeat: slices of one position are equal, and so is a second try.
+    """
+    if not f.same_recent or (f.by_strategy and f.reducing):
         return _ok("duplicate")
     words = f"an equal order was sent within {f.limits.duplicate_s} s"
     return _block("duplicate", words) if f.by_strategy else _warn("duplicate", words)

@@ -24,6 +24,7 @@ RULES: Final[tuple[Rule, ...]] = (
     checks.feed,
     checks.stale,
     checks.unknown_order,
+    checks.account,
     checks.fat_finger,
     checks.order_value,
     checks.funds,

@@ -21,6 +21,7 @@ from tradetui.domain.errors import StorageError
 from tradetui.domain.events import Event
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.order import Fill, Order
+from tradetui.domain.portfolio import Opening
 from tradetui.domain.records import freeze
 from tradetui.domain.thawing import decode_event, encode, encode_event, thaw
 from tradetui.engine import Engine, EngineSettings
@@ -48,7 +49,7 @@ class Beginning:
         settings: The user's settings (no secrets are among them).
         instruments: Known from the start, by slot.
         looked_at: Keys that strategies look at; empty means every tradable instrument.
-        orders, fills, sequence, risk_state, risk_reason, entries: The day so far; see `restore.Past`.
+        orders, openings, fills, sequence, risk_state, risk_reason, entries: The day so far; see `restore.Past`.
     """
 
     begin_ns: int
@@ -59,6 +60,7 @@ class Beginning:
     instruments: tuple[Instrument, ...]
     looked_at: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()
+    openings: tuple[Opening, ...] = ()
     fills: tuple[Fill, ...] = ()
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
@@ -70,6 +72,7 @@ class Beginning:
         return replace(
             self,
             orders=tuple(past.last_order_states()),
+            openings=tuple(past.openings),
             fills=tuple(past.fills),
             sequence=past.sequence,
             risk_state=past.risk_state,
@@ -93,6 +96,7 @@ class Beginning:
         engine.begin(self.begin_ns)
         past = Past(
             orders={order.tag: order for order in self.orders},
+            openings=list(self.openings),
             fills=list(self.fills),
             sequence=self.sequence,
             risk_state=self.risk_state,

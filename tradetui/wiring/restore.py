@@ -23,6 +23,7 @@ class Past:
     Attributes:
         orders: Last state of every order of the day, in order of creation.
         fills: Trades of the day.
+        openings: What the broker's positions showed today beyond its trades: carried over night.
         carried: Positions from the days before (for brokers that cannot tell themselves: paper).
         earned: Profit realised on the days before, gross.
         sequence: Highest number used in a tag of ours today.
@@ -32,6 +33,7 @@ class Past:
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
     carried: dict[PositionKey, Position] = field(default_factory=dict)
     earned: Money = Money(0)
     sequence: int = 0
@@ -46,10 +48,11 @@ class Past:
 
 def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
     """Fold the whole journal: positions over all days, everything else of today."""
-    past = Past()
+    past, before = Past(), _Before()
     seen: set[tuple[str, str]] = set()
     for record in records:
-        is_today = ist_date(record.t_ns) == today
+        day = ist_date(record.t_ns)
+        is_today = day == today
         match record.kind:
             case RecordKind.FILL:
                 fill = thaw_fill(record.data)
@@ -59,9 +62,13 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
                 if is_today:
                     past.fills.append(fill)
                 else:
-                    _carry(past, fill)
-            case RecordKind.OPENING if not is_today:
-                _open(past, record)
+                    before.fill(day, fill)
+            case RecordKind.OPENING:
+                opening = _opening_of(record)
+                if is_today:
+                    past.openings.append(opening)
+                else:
+                    before.open(day, opening)
             case RecordKind.INTENT | RecordKind.ORDER if is_today:
                 order = thaw_order(record.data)
                 if record.kind is RecordKind.INTENT and not order.request.source.startswith("exit"):
@@ -75,9 +82,59 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
                 past.risk_reason = record.data["reason"]
             case _:
                 pass
-    past.earned = Money(sum(position.realised for position in past.carried.values()))
-    past.carried = {key: _afresh(position) for key, position in past.carried.items() if position.qty}
+    past.earned = Money(sum(position.realised for position in before.positions.values()))
+    past.carried = {key: _afresh(position) for key, position in before.positions.items() if position.qty}
     return past
+
+
+class _Before:
+    """Positions at the end of the days before today.
+
+    What the broker showed as carried into a day takes the place of what the trades before it made: a position
+    may have been closed where we did not see it, and must not count twice where we did.
+    """
+
+    def __init__(self) -> None:
+        self.positions: dict[PositionKey, Position] = {}
+        self._day: date | None = None
+        self._start: dict[PositionKey, Position] = {}
+        self._fills: dict[PositionKey, list[Fill]] = {}
+        self._opened: set[PositionKey] = set()
+
+    def fill(self, day: date, fill: Fill) -> None:
+        """A trade of an earlier day."""
+        self._turn(day)
+        key = (fill.instrument_key, fill.product)
+        self._fills.setdefault(key, []).append(fill)
+        self.positions[key] = self._at(key).apply(fill.side, fill.qty, fill.price)
+
+    def open(self, day: date, opening: Opening) -> None:
+        """What an earlier day began with."""
+        self._turn(day)
+        key = (opening.instrument_key, opening.product)
+        fills: Iterable[Fill] = ()
+        position = self._at(key)
+        if key not in self._opened:
+            self._opened.add(key)
+            start = self._start.get(key, Position(*key))
+            if start.qty == opening.qty:
+                return  # we knew it already, and to the paisa
+            position = Position(*key, realised=start.realised, multiplier=start.multiplier)
+            fills = self._fills.get(key, ())
+        side = Side.BUY if opening.qty > 0 else Side.SELL
+        position = position.apply(side, abs(opening.qty), opening.average_price)
+        for fill in fills:
+            position = position.apply(fill.side, fill.qty, fill.price)
+        self.positions[key] = position
+
+    def _at(self, key: PositionKey) -> Position:
+        return self.positions.setdefault(key, Position(*key))
+
+    def _turn(self, day: date) -> None:
+        if day != self._day:
+            self._day, self._start = day, dict(self.positions)
+            self._fills.clear()
+            self._opened.clear()
 
 
 def _afresh(position: Position) -> Position:
@@ -87,26 +144,18 @@ def _afresh(position: Position) -> Position:
     )
 
 
-def _carry(past: Past, fill: Fill) -> None:
-    key = (fill.instrument_key, fill.product)
-    position = past.carried.get(key, Position(*key))
-    past.carried[key] = position.apply(fill.side, fill.qty, fill.price)
-
-
-def _open(past: Past, record: Record) -> None:
+def _opening_of(record: Record) -> Opening:
     data = record.data
-    opening = Opening(
+    return Opening(
         data["instrument_key"], Product(data["product"]), data["qty"], Price(data["average_price"])
     )
-    key = (opening.instrument_key, opening.product)
-    position = past.carried.get(key, Position(*key))
-    side = Side.BUY if opening.qty > 0 else Side.SELL
-    past.carried[key] = position.apply(side, abs(opening.qty), opening.average_price)
 
 
 def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     """Put the day so far into a new desk: orders, trades, latched risk state."""
     desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
+    for opening in past.openings:
+        desk.portfolio.open_with(opening)
     for fill in past.fills:
         desk.rebook(fill)
     if past.risk_state is not RiskState.ACTIVE:

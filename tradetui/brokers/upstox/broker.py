@@ -76,7 +76,7 @@ class UpstoxBroker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writes: set[asyncio.Task[None]] = set()
         self._stream_task: asyncio.Task[None] | None = None
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[int, PlaceOrder | ModifyOrder | CancelOrder] = {}
         self._flight = 0
         self._newest: dict[str, tuple[int, int, int]] = {}
         self._fill_targets: dict[str, int] = {}
@@ -126,7 +126,10 @@ class UpstoxBroker:
         elif isinstance(command, ProbeTag):
             self._spawn(self._probe(command), self._tasks)
         else:
-            self._spawn(self._write(command), self._writes)
+            # Under way from now on, not from when its task first runs: a read may begin in between.
+            self._flight += 1
+            self._in_flight[self._flight] = command
+            self._spawn(self._write(command, self._flight), self._writes)
 
     def observe(self, event: TickEvent | TimeEvent) -> None:
         """Market events do not concern a real account."""
@@ -156,12 +159,9 @@ class UpstoxBroker:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    async def _write(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> None:
+    async def _write(self, command: PlaceOrder | ModifyOrder | CancelOrder, flight: int) -> None:
         """Send one request and report what its answer means."""
         kind = _KINDS[type(command)]
-        self._flight += 1
-        flight = self._flight
-        self._in_flight[flight] = command.t_ns
         try:
             reply = await self._send(command)
             broker_id = _order_id(kind, reply)
@@ -202,6 +202,9 @@ class UpstoxBroker:
             await self._snapshot()
         except AuthError as error:
             log.error("the account cannot be read %s: %s", why, error)  # noqa: TRY400 - words say it all
+            self._put(
+                RequestRefused(self._now(), "read", "", clean(getattr(error, "code", ""), 40), str(error))
+            )
         except TradeTuiError as error:
             log.warning("the account could not be read %s: %s", why, error.message)
 
@@ -230,7 +233,7 @@ class UpstoxBroker:
         """The account, and how many moves had been seen when the read began."""
         moves = self._moves
         # A request under way may not be in the book yet: judge absence only of what is older.
-        asked_ns = min([self._clock.now_ns(), *self._in_flight.values()])
+        asked_ns = min([self._clock.now_ns(), *(one.t_ns for one in self._in_flight.values())])
         return moves, await self._reader.snapshot(asked_ns)
 
     async def _probe(self, command: ProbeTag) -> None:
@@ -243,7 +246,8 @@ class UpstoxBroker:
         for update in found:
             self._put(update)
             self._want_fills(update)
-        if not found:
+        under_way = any(one.tag == command.tag for one in self._in_flight.values())
+        if not found and not under_way:
             self._put(TagAbsence(self._now(), command.tag))
 
     # --- in: pushes -----------------------------------------------------------------------------------
