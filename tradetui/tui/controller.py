@@ -365,7 +365,10 @@ class Controller:
         elif verb in _STRATEGY:
             self._strategy(_STRATEGY[verb], rest)
         elif verb == "fault":
-            self.say(self.desk.fault(rest, command.args))
+            told = self.desk.fault(rest, command.args)
+            if rest == "list":
+                self._read("Faults of the simulator", tuple(told.split("; ")))
+            self.say(told)
         elif verb == "interval":
             self.nav.set_interval(rest)
         elif verb in ("theme", "screenshot"):
@@ -414,7 +417,11 @@ class Controller:
 
     def help(self) -> None:
         """Show help, made from the table of actions."""
-        self.ui.texts = ("Help", help_lines(self.keymap, context_of(self.ui.mode), COMMANDS))
+        self._read("Help", help_lines(self.keymap, context_of(self.ui.mode), COMMANDS))
+
+    def _read(self, title: str, lines: tuple[str, ...]) -> None:
+        """Put a text over the panes."""
+        self.ui.texts = (title, lines)
         self.ui.text_scroll = 0
         self.ui.mode = UiMode.TEXT
 
