@@ -84,7 +84,7 @@ class SimThread:
 @contextmanager
 def simulator() -> Iterator[SimThread]:
     """A simulated session, jumped to `MOMENT`."""
-    sim = SimThread(SimOptions(seed=SEED, day=DAY, auto_approve=True, speed=1.0))
+    sim = SimThread(SimOptions(seed=SEED, day=DAY, auto_approve=True, speed=1.0, opening_cash=50_000))
     try:
         sim.do(sim.server.jump(round(MOMENT.timestamp()) * 1_000_000_000))
         yield sim

@@ -94,6 +94,8 @@ class Desk:
         self.manager = OrderManager(self.portfolio, emit, note, tag_prefix)
         self.state = RiskState.ACTIVE
         self.state_reason = ""
+        self.journal_problem = ""
+        """Why the journal cannot be written; empty while it can."""
         self.armed_until_ns = 0
         self.feed_up = False
         self.now_ns = 0
@@ -170,6 +172,7 @@ class Desk:
             limits=self.limits,
             state=self.state,
             state_reason=self.state_reason,
+            journal_problem=self.journal_problem,
             position_qty=self.portfolio.qty(key, product),
             pending_qty=self.manager.pending_qty(key, product, request.side),
             pending_other_qty=self.manager.pending_qty(key, product, request.side.opposite),

@@ -140,7 +140,7 @@ class Engine:
         self._segments_day: date | None = None
         self._down_since_ns = 0
         self._silent = False
-        self._storage_words = ""
+        self._killed: set[str] = set()
         self.desk = Desk(
             limits=settings.limits,
             live=settings.live,
@@ -308,8 +308,14 @@ class Engine:
             case OperatorKind.ACT:
                 self._act(event.name)
             case OperatorKind.KILL | OperatorKind.FLATTEN:
-                for name in self.runner.switches:
-                    self._switch(name, auto=False, what="auto off: kill")
+                for name, state in self.runner.switches.items():
+                    self._killed.update([name] if state.running else [])
+                    self._switch(name, running=False, auto=False, what="paused: kill")
+            case OperatorKind.RESUME:
+                # They look again; none of them trades until a person turns its auto on.
+                for name in sorted(self._killed):
+                    self._switch(name, running=True, what="running")
+                self._killed.clear()
             case OperatorKind.STRATEGY_RUN if switches is not None:
                 switches.error = ""
                 self._switch(event.name, running=True, what="running")
@@ -393,11 +399,11 @@ class Engine:
 
     def storage_failed(self, words: str) -> None:
         """The journal cannot be written: no new risk."""
-        self._storage_words = words
+        self.desk.journal_problem = words
 
     def storage_back(self) -> None:
         """The journal can be written again."""
-        self._storage_words = ""
+        self.desk.journal_problem = ""
 
     # --- inside ---------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Facts:
         limits: The numbers.
         state: The gate's state.
         state_reason: Why it is not active.
+        journal_problem: Why the journal cannot be written; empty while it can.
         position_qty: Net units held in this instrument and product.
         pending_qty: Units of working orders on the request's side, in this instrument and product.
         pending_other_qty: The same on the other side.
@@ -64,6 +65,7 @@ class Facts:
     limits: Limits
     state: RiskState = RiskState.ACTIVE
     state_reason: str = ""
+    journal_problem: str = ""
     position_qty: int = 0
     pending_qty: int = 0
     pending_other_qty: int = 0
@@ -148,6 +150,13 @@ def state(f: Facts) -> Check:
     return _block(
         "state", f"trading is {f.state.value}: {f.state_reason or 'see the risk pane'}; exits stay possible"
     )
+
+
+def journal(f: Facts) -> Check:
+    """An order that cannot be written down first is not sent: not even an exit."""
+    if not f.journal_problem:
+        return _ok("journal")
+    return _block("journal", f"{f.journal_problem}: no order is sent until it can be written")
 
 
 def arming(f: Facts) -> Check:

@@ -14,6 +14,7 @@ Rule = Callable[[Facts], Check]
 RULES: Final[tuple[Rule, ...]] = (
     checks.known_instrument,
     checks.state,
+    checks.journal,
     checks.arming,
     checks.lot,
     checks.freeze,

@@ -50,6 +50,9 @@ from tradetui.wiring.wire_notes import WireNotes
 
 log = logging.getLogger(__name__)
 
+SILENCE_S = 15.0
+"""Real seconds without a frame, while the market trades, after which the feed counts as down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -126,6 +129,8 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
         limits=limits,
         settings=settings,
         instruments=tuple(universe.instruments),
+        # Fifteen seconds of ours: on a simulated exchange that runs fast, more of its own.
+        silence_s=SILENCE_S * max(1.0, account.speed),
         looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
     ).with_past(past)
     engine = beginning.engine(calendar, universe)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNPACED = 600.0
+"""Exchange seconds in a real one that are assumed of a simulator without a pace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -37,6 +40,7 @@ class Account:
         label: For the screen: no full id.
         fault: Switches a fault of the inner simulator; ``None`` elsewhere.
         follow: Takes the sender's clock of each frame, where the clock follows the exchange.
+        speed: Exchange seconds in a real one.
     """
 
     mode: Mode
@@ -47,6 +51,7 @@ class Account:
     label: str
     fault: Callable[[str, dict[str, object]], str] | None = None
     follow: Callable[[int], None] | None = None
+    speed: float = 1.0
 
 
 async def find_account(request: Request, cleanup: list[Callable[[], Any]]) -> Account:
@@ -130,9 +135,13 @@ async def _simulator(
 ) -> Account:
     log.info("logging in at %s", what)
     login = await login_simulator(main_url)
+    # A recording that waits for its subscriber stands still; whatever has no pace counts as very fast.
+    speed = login.speed or UNPACED
     clock = FollowedClock(login.clock_ms * 1_000_000, 1.0 if login.speed is None else login.speed)
     world = re.sub(r"[^A-Za-z0-9]+", "-", login.world).strip("-").lower()[:60] or "world"
-    return Account(Mode.SIM, login.hosts, login.token, clock, f"sim-{world}", what, fault, clock.observe)
+    return Account(
+        Mode.SIM, login.hosts, login.token, clock, f"sim-{world}", what, fault, clock.observe, speed
+    )
 
 
 def _start_child(request: Request) -> SimChild:

@@ -49,6 +49,7 @@ class Beginning:
         settings: The user's settings (no secrets are among them).
         instruments: Known from the start, by slot.
         looked_at: Keys that strategies look at; empty means every tradable instrument.
+        silence_s: Exchange seconds without a frame after which the feed counts as down.
         orders, openings, fills, sequence, risk_state, risk_reason, entries: The day so far; see `restore.Past`.
     """
 
@@ -59,6 +60,7 @@ class Beginning:
     settings: Config
     instruments: tuple[Instrument, ...]
     looked_at: tuple[str, ...] = ()
+    silence_s: float = 15.0
     orders: tuple[Order, ...] = ()
     openings: tuple[Opening, ...] = ()
     fills: tuple[Fill, ...] = ()
@@ -86,7 +88,7 @@ class Beginning:
             universe.add(instrument)
         looked_at = frozenset(self.looked_at)
         engine = Engine(
-            EngineSettings(self.limits, live=self.live, tag_prefix=self.tag_prefix),
+            EngineSettings(self.limits, live=self.live, tag_prefix=self.tag_prefix, silence_s=self.silence_s),
             calendar,
             universe,
             charge_from(self.settings),

@@ -75,6 +75,7 @@ AUTO = req(source="vote", stop=to_price(98), target=to_price(104))
         ("instrument", {"instrument": INDEX}),
         ("state", {"state": RiskState.HALTED}),
         ("state", {"state": RiskState.REDUCING}),
+        ("journal", {"journal_problem": "cannot write the journal: No space left on device"}),
         ("arming", {"live": True}),
         ("lot", {"request": req(qty=0)}),
         ("lot", {"request": req(qty=66), "instrument": OPTION}),
