@@ -15,6 +15,10 @@ from tradetui.domain.records import RecordKind
 from tradetui.strategies.base import Signal
 
 
+def silent(rig: Rig) -> bool:
+    return rig.engine.silent
+
+
 def test_a_dead_feed_blocks_new_risk_and_lets_exits_through() -> None:
     rig = Rig()
     rig.hold(10)
@@ -49,15 +53,15 @@ def test_silence_counts_as_down_until_frames_flow_again() -> None:
     rig.tick(100.0)
     rig.ask(OperatorKind.ARM, until_ns=rig.now_ns + 600 * SECOND)
     rig.time(15.0)
-    assert not rig.engine.silent
+    assert not silent(rig)
     rig.time(0.5)
-    assert rig.engine.silent
+    assert silent(rig)
     assert rig.engine.desk.armed_until_ns == 0, "a silent feed disarms"
     assert not rig.engine.desk.feed_up
     rig.time(5.0)
     assert [record.data["state"] for record in rig.of(RecordKind.FEED)] == ["up", "silent"]
     rig.tick(100.5)
-    assert not rig.engine.silent
+    assert not silent(rig)
     assert rig.engine.desk.feed_up
 
 
@@ -68,9 +72,9 @@ def test_a_fresh_connection_is_not_silent_for_the_time_before_it() -> None:
     rig.time(60.0)
     rig.feed(FeedState.UP)
     rig.time(1.0)
-    assert not rig.engine.silent
+    assert not silent(rig)
     rig.time(15.0)
-    assert rig.engine.silent, "but it is when no frame follows"
+    assert silent(rig), "but it is when no frame follows"
 
 
 def test_no_frame_is_no_alarm_when_nothing_trades() -> None:
@@ -78,7 +82,7 @@ def test_no_frame_is_no_alarm_when_nothing_trades() -> None:
     rig.tick(100.0)
     rig.now_ns += 8 * 3600 * SECOND  # 18:00
     rig.time(60.0)
-    assert not rig.engine.silent
+    assert not silent(rig)
 
 
 def test_the_brokers_word_closes_a_market_and_never_opens_one() -> None:

@@ -124,6 +124,10 @@ def bench() -> Bench:
     return bench
 
 
+def broken(bench: Bench) -> bool:
+    return bench.pump.journal_error is not None
+
+
 def test_the_intent_is_on_the_disk_before_the_order_leaves(bench: Bench) -> None:
     bench.pump.take(bench.wish())
     (command,) = bench.broker.got
@@ -147,18 +151,18 @@ def test_without_a_journal_no_order_leaves_and_cancels_do(bench: Bench) -> None:
     assert not bench.rig.engine.desk.manager.orders[tag].modify_pending
     bench.pump.take(bench.wish(OperatorKind.CANCEL, tag=tag))
     assert [type(command) for command in bench.broker.got] == [PlaceOrder, CancelOrder]
-    assert bench.pump.journal_error is not None
+    assert broken(bench)
 
 
 def test_when_space_returns_everything_is_written_in_order_and_trading_goes_on(bench: Bench) -> None:
     bench.journal.full = True
     bench.pump.take(bench.wish())
     bench.pump.flush()
-    assert bench.pump.journal_error is not None
+    assert broken(bench)
     before = len(bench.journal.written)
     bench.journal.full = False
     bench.pump.flush()
-    assert bench.pump.journal_error is None
+    assert not broken(bench)
     noted = [record for _, outcome in bench.heard for record in outcome.records]
     assert bench.journal.written == noted
     assert len(noted) > before

@@ -1,70 +1,156 @@
-"""What the journal gives back: carried positions once, today's day whole."""
+"""What a killed run left in the journal, given back."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
+from pathlib import Path
 
-from tradetui.domain.calendar.ist import ns
-from tradetui.domain.money import Price
-from tradetui.domain.order import Fill, Product, Side
-from tradetui.domain.portfolio import Opening
-from tradetui.domain.records import Record, RecordKind, freeze
-from tradetui.wiring.restore import read_past
+import pytest
 
-KEY = "NSE_EQ|X"
-AT = (KEY, Product.DELIVERY)
-MONDAY = date(2026, 11, 16)
-TODAY = MONDAY + timedelta(days=2)
+from tests.fixtures.engine_rig import DAY, SECOND, TEN_NS, Rig
+from tests.unit.exchange.support import SHARE, order, rs
+from tradetui.domain.events import OperatorKind, RequestUnknown
+from tradetui.domain.money import to_money
+from tradetui.domain.order import OrderStatus, OrderType, Product, Side
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.requests import ProbeTag
+from tradetui.journal import Journal
+from tradetui.risk.checks import RiskState
+from tradetui.wiring.restore import Past, give_back, read_past
 
-
-def fill(day: int, side: Side, qty: int, rupees: int) -> Record:
-    t_ns = ns(MONDAY + timedelta(days=day), "10:00")
-    trade = Fill(
-        f"T{day}{side}{qty}", f"B{day}", "", KEY, side, qty, Price(rupees * 10_000), Product.DELIVERY, t_ns
-    )
-    return Record(t_ns, RecordKind.FILL, freeze(trade))
+PREFIX = "tt-"
 
 
-def opening(day: int, qty: int, rupees: int) -> Record:
-    said = Opening(KEY, Product.DELIVERY, qty, Price(rupees * 10_000))
-    return Record(ns(MONDAY + timedelta(days=day), "09:00"), RecordKind.OPENING, freeze(said))
+def again(past: Past) -> Rig:
+    """A new engine with the day so far."""
+    rig = Rig(up=False)
+    give_back(past, rig.engine.desk, rig.now_ns)
+    return rig
 
 
-def carried(*records: Record) -> tuple[int, int, int]:
-    """Units, average in rupees, and what was earned before, of the one position."""
-    past = read_past(records, TODAY, "tt")
-    position = past.carried.get(AT)
-    return (
-        position.qty if position else 0,
-        position.average_price // 10_000 if position else 0,
-        past.earned // 10_000,
-    )
+def through_the_disk(rig: Rig, folder: Path) -> list[Record]:
+    """The records as a new process reads them back."""
+    journal = Journal(folder)
+    for record in rig.records:
+        journal.append(record)
+    journal.close()
+    back = Journal(folder)
+    try:
+        return list(back.records())
+    finally:
+        back.close()
 
 
-def test_r8_a_position_that_is_carried_two_nights_is_not_doubled() -> None:
-    assert carried(fill(0, Side.BUY, 10, 100), opening(1, 10, 100)) == (10, 100, 0)
+def test_orders_trades_and_positions_come_back_equal(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.hold(10, 100.0)
+    resting = rig.place(order(Side.BUY, 5, 98.0))
+    rig.accept(resting)
+    sold = rig.place(order(Side.SELL, 4, 101.0))
+    rig.fill(sold, 101.0, 2)
+    rig.place(order(qty=0, price=1.0))
+    past = read_past(through_the_disk(rig, tmp_path), DAY, PREFIX)
+    new = again(past)
+    assert new.engine.desk.manager.orders == rig.engine.desk.manager.orders
+    assert new.engine.desk.portfolio.positions == rig.engine.desk.portfolio.positions
+    assert new.engine.desk.portfolio.fills == rig.engine.desk.portfolio.fills
+    assert new.engine.desk.day_charges() == rig.engine.desk.day_charges()
+    assert new.engine.desk.day_pnl() != 0
+    assert new.records == [], "nothing is recorded a second time"
 
 
-def test_r8_what_the_broker_showed_takes_the_place_of_what_we_had_not_seen() -> None:
-    # Monday's ten were sold on another device after we had stopped; five others were bought.
-    assert carried(fill(0, Side.BUY, 10, 100), opening(1, 5, 120), fill(1, Side.BUY, 5, 140)) == (10, 130, 0)
+def test_tags_go_on_where_they_stopped(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.hold(10)
+    rig.place(order(price=99.0))
+    new = again(read_past(rig.records, DAY, PREFIX))
+    new.feed(rig.engine.feed.state)
+    new.tick(100.0)
+    tag = new.place(order(Side.SELL, 10, 101.0)).tag
+    assert tag == "tt-00003"
+    assert tag not in rig.engine.desk.manager.orders
 
 
-def test_r8_an_opening_that_is_noted_after_a_trade_of_its_day_still_lies_under_it() -> None:
-    assert carried(fill(1, Side.SELL, 4, 90), opening(1, 10, 100)) == (6, 100, -40)
+def test_what_was_under_way_is_unknown_and_asked_for() -> None:
+    rig = Rig()
+    rig.tick(100.0)
+    sent = rig.place(order(price=99.0))
+    lost = rig.place(order(price=98.0))
+    rig.step(RequestUnknown(rig.now_ns, "place", lost.tag, "timed out"))
+    # Killed between the intent and the moment when it was marked as sent.
+    records = [r for r in rig.records if not (r.kind is RecordKind.ORDER and r.data["tag"] == sent.tag)]
+    new = again(read_past(records, DAY, PREFIX))
+    states = {order.tag: order.status for order in new.orders()}
+    assert states == {sent.tag: OrderStatus.UNKNOWN, lost.tag: OrderStatus.UNKNOWN}
+    new.now_ns += 11 * SECOND
+    outcome = new.time()
+    noted = [record.data["status"] for record in outcome.records if record.kind is RecordKind.ORDER]
+    assert noted == ["unknown", "unknown"], "and the journal says so"
+    probes = {command.tag for command in new.commands if isinstance(command, ProbeTag)}
+    assert probes == set(states)
 
 
-def test_r8_a_second_opening_of_a_day_adds_to_the_first() -> None:
-    assert carried(opening(1, 10, 100), fill(1, Side.SELL, 4, 110), opening(1, 2, 100)) == (8, 100, 40)
+def test_a_halt_the_loss_and_the_entries_survive() -> None:
+    rig = Rig()
+    rig.hold(10)
+    rig.fill(rig.place(order(Side.SELL, 10, 90.0)), 90.0)
+    rig.ask(OperatorKind.KILL, note="me")
+    new = again(read_past(rig.records, DAY, PREFIX))
+    desk = new.engine.desk
+    assert (desk.state, desk.state_reason) == (RiskState.HALTED, "kill pulled by me")
+    assert desk.day_pnl() == to_money(-100)
+    assert desk.entries_today >= 1
 
 
-def test_profit_of_earlier_days_is_cash_and_survives_an_opening() -> None:
-    records = (fill(0, Side.BUY, 10, 100), fill(0, Side.SELL, 10, 105), opening(1, 3, 50))
-    assert carried(*records) == (3, 50, 50)
+def test_a_watched_stop_is_watched_again_and_a_closed_one_is_not() -> None:
+    rig = Rig()
+    rig.hold(10, source="said", stop=rs(90.0), target=rs(120.0))
+    new = again(read_past(rig.records, DAY, PREFIX))
+    assert new.engine.desk.watched.pairs == rig.engine.desk.watched.pairs != {}
+    new.feed(rig.engine.feed.state)
+    new.tick(89.0)
+    assert [sent.request.source for sent in new.placed()] == ["exit"]
+    rig.fill(rig.place(order(Side.SELL, 10, 100.0)), 100.0)
+    assert again(read_past(rig.records, DAY, PREFIX)).engine.desk.watched.pairs == {}
 
 
-def test_r4_todays_openings_are_given_back_as_they_were() -> None:
-    past = read_past([opening(2, 10, 100), fill(2, Side.SELL, 4, 110)], TODAY, "tt")
-    assert past.openings == [Opening(KEY, Product.DELIVERY, 10, Price(1_000_000))]
-    assert [one.qty for one in past.fills] == [4]
-    assert not past.carried
+def test_yesterday_is_carried_as_a_position_and_its_profit_as_cash() -> None:
+    rig = Rig()
+    rig.hold(10, 100.0, product=Product.DELIVERY)
+    rig.fill(rig.place(order(Side.SELL, 4, 110.0, product=Product.DELIVERY)), 110.0)
+    past = read_past(rig.records, date(2026, 11, 23), PREFIX)
+    assert past.orders == {}
+    assert past.fills == []
+    assert past.entries == 0
+    assert past.earned == to_money(40)
+    position = past.carried[SHARE.key, Product.DELIVERY]
+    assert (position.qty, position.average_price, position.realised) == (6, rs(100.0), 0)
+
+
+def test_a_closed_position_is_not_carried_and_openings_are() -> None:
+    rig = Rig()
+    rig.hold(10)
+    rig.fill(rig.place(order(Side.SELL, 10, 100.0)), 100.0)
+    opening = {"instrument_key": SHARE.key, "product": "D", "qty": -3, "average_price": rs(50.0)}
+    records = [*rig.records, Record(TEN_NS, RecordKind.OPENING, opening)]
+    past = read_past(records, date(2026, 11, 23), PREFIX)
+    assert [(key, p.qty, p.average_price) for key, p in past.carried.items()] == [
+        ((SHARE.key, Product.DELIVERY), -3, rs(50.0))
+    ]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_fill_in_the_journal_twice_counts_once(times: int) -> None:
+    rig = Rig()
+    rig.hold(10)
+    past = read_past(rig.records * times, DAY, PREFIX)
+    assert len(past.fills) == 1
+    assert again(past).qty() == 10
+
+
+def test_foreign_tags_do_not_move_our_numbers() -> None:
+    rig = Rig()
+    rig.tick(100.0)
+    rig.place(order(price=99.0, kind=OrderType.LIMIT))
+    assert read_past(rig.records, DAY, "other-").sequence == 0
+    assert read_past(rig.records, DAY, PREFIX).sequence == 1
