@@ -56,6 +56,7 @@ class Runtime:
         self.pump = Pump(self.engine, parts.broker, parts.journal, parts.record_event, self._heard)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_wanted = False
         self._arrived_ns = 0
         self._loading: set[asyncio.Task[None]] = set()
         self.started = asyncio.Event()
@@ -95,7 +96,8 @@ class Runtime:
     # --- life -----------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Begin an orderly stop. Safe from any thread."""
+        """Begin an orderly stop. Safe from any thread, and before `run`."""
+        self._stop_wanted = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: stopped already
                 self._loop.call_soon_threadsafe(self._stop.set)
@@ -111,6 +113,8 @@ class Runtime:
             TradeTuiError: Something that the run stands on broke; what was written is safe.
         """
         self._loop = asyncio.get_running_loop()
+        if self._stop_wanted:
+            self._stop.set()
         async with self._opened():
             tasks = [
                 asyncio.create_task(self.parts.feed.run(self.take), name="feed"),

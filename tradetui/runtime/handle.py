@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.events import OperatorEvent
@@ -26,6 +26,7 @@ from tradetui.wiring.parts import Parts
 
 log = logging.getLogger(__name__)
 
+_PAUSE_AFTER_ERROR_S: Final = 1.0
 MakeParts = Callable[[], Coroutine[Any, Any, Parts]]
 """Joins the parts; awaited on the runtime's own loop."""
 
@@ -97,8 +98,14 @@ class RuntimeHandle:
         await runtime.started.wait()
         while True:
             began = time.perf_counter()
-            self._latest = builder.build(self._look)
-            self._ready.set()
+            try:
+                self._latest = builder.build(self._look)
+            except Exception:
+                # A screen that cannot be drawn must not stop trading, and must not stand still unsaid.
+                log.exception("the screen's view could not be made")
+                await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
+            finally:
+                self._ready.set()
             took = time.perf_counter() - began
             await asyncio.sleep(max(0.01, 1 / self._look.hz - took))
 
