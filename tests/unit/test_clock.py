@@ -1,24 +1,117 @@
-"""The machine's clock, when somebody moves it."""
+"""Clocks: safe against steps, never backwards, moved by frames or by events."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from tradetui.clock import WallClock, since_boot_ns
+from hypothesis import given
+from hypothesis import strategies as st
 
-HOUR_NS = 3_600_000_000_000
+from tradetui.clock import EventClock, FollowedClock, WallClock, since_boot_ns
 
-
-@pytest.mark.parametrize("step_ns", [-2 * HOUR_NS, 2 * HOUR_NS])
-def test_f9_a_step_of_the_wall_clock_moves_no_timer(step_ns: int) -> None:
-    wall, passed = [10 * HOUR_NS], [5]
-    clock = WallClock(lambda: wall[0], lambda: passed[0])
-    wall[0] += step_ns
-    passed[0] += 7
-    assert clock.now_ns() == 10 * HOUR_NS + 7
+SECOND = 1_000_000_000
 
 
-def test_the_clock_behind_it_only_runs_forward() -> None:
-    seen = [since_boot_ns() for _ in range(100)]
-    assert seen == sorted(seen)
-    assert seen[0] > 0
+class Machine:
+    """The machine's two clocks."""
+
+    def __init__(self) -> None:
+        self.wall = 1_700_000_000 * SECOND
+        self.steady = 5 * SECOND
+
+    def run(self, seconds: float) -> None:
+        self.wall += round(seconds * SECOND)
+        self.steady += round(seconds * SECOND)
+
+
+def test_setting_the_wall_clock_moves_nothing_and_a_sleep_counts() -> None:
+    machine = Machine()
+    clock = WallClock(lambda: machine.wall, lambda: machine.steady)
+    start = clock.now_ns()
+    assert start == machine.wall
+    machine.run(10)
+    assert clock.now_ns() - start == 10 * SECOND
+    for step in (-7200, 7200, 1):
+        before = clock.now_ns()
+        machine.wall += step * SECOND
+        assert clock.now_ns() == before
+    machine.run(8 * 3600)  # the lid was shut for the night: the steady clock counts it
+    assert clock.now_ns() - start == (10 + 8 * 3600) * SECOND
+
+
+def test_the_steady_clock_only_runs_forward() -> None:
+    readings = [since_boot_ns() for _ in range(1_000)]
+    assert readings == sorted(readings)
+    assert readings[0] > 0
+
+
+async def test_sleeping_until_a_moment_that_is_past_returns_at_once() -> None:
+    clock = WallClock()
+    await clock.sleep_until(clock.now_ns() - SECOND)
+    due = clock.now_ns() + SECOND // 50
+    await clock.sleep_until(due)
+    assert clock.now_ns() >= due
+
+
+def test_a_followed_clock_stands_until_the_first_frame_then_goes_at_the_measured_rate() -> None:
+    machine = Machine()
+    clock = FollowedClock(100 * SECOND, 1.0, lambda: machine.steady)
+    machine.run(50)
+    assert clock.now_ns() == 100 * SECOND
+    clock.observe(200_000)
+    assert clock.now_ns() == 200 * SECOND
+    machine.run(2)
+    assert clock.now_ns() == 202 * SECOND
+    clock.observe(220_000)  # twenty seconds in two: ten times
+    assert clock.rate == 10.0
+    machine.run(1)
+    assert clock.now_ns() == 230 * SECOND
+
+
+def test_an_exchange_that_jumps_ahead_is_followed_at_once() -> None:
+    machine = Machine()
+    clock = FollowedClock(0, 1.0, lambda: machine.steady)
+    clock.observe(1_000)
+    clock.observe(90_000_000)
+    assert clock.now_ns() == 90_000 * SECOND
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000_000), st.floats(0, 5)), max_size=60))
+def test_a_followed_clock_never_runs_backwards(frames: list[tuple[int, float]]) -> None:
+    machine = Machine()
+    clock = FollowedClock(0, 1.0, lambda: machine.steady)
+    shown = []
+    for server_ms, pause_s in frames:
+        clock.observe(server_ms)
+        shown.append(clock.now_ns())
+        machine.run(pause_s)
+        shown.append(clock.now_ns())
+    assert shown == sorted(shown)
+
+
+async def test_a_followed_sleeper_wakes_when_frames_carry_the_clock_on() -> None:
+    machine = Machine()
+    clock = FollowedClock(0, 1.0, lambda: machine.steady)
+    clock.observe(1_000)
+    waiter = asyncio.create_task(clock.sleep_until(60 * SECOND))
+    await asyncio.sleep(0)
+    assert not waiter.done()
+    clock.observe(60_000)
+    async with asyncio.timeout(10):
+        await waiter
+
+
+async def test_an_event_clock_is_moved_by_events_only() -> None:
+    clock = EventClock(5)
+    assert clock.now_ns() == 5
+    waiters = [asyncio.create_task(clock.sleep_until(at)) for at in (7, 9)]
+    await asyncio.sleep(0)
+    clock.move(7)
+    clock.move(6)
+    assert clock.now_ns() == 7
+    async with asyncio.timeout(10):
+        await waiters[0]
+    assert not waiters[1].done()
+    clock.move(100)
+    async with asyncio.timeout(10):
+        await waiters[1]
