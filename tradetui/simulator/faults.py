@@ -70,6 +70,10 @@ FAULTS: dict[str, FaultKind] = {
     "lost-ack-after": FaultKind(
         "an order write takes effect, then the connection drops instead of an answer"
     ),
+    "garbled-ack": FaultKind(
+        "an order write takes effect, then the answer makes no sense: form = empty, html, null or 502",
+        {"form": "empty"},
+    ),
     "maintenance-503": FaultKind("503 from a broker under maintenance"),
     "feed-403": FaultKind("stream handshakes are refused although authorize said 200"),
     "revoke": FaultKind("ends every token given out so far, once", sudden=True),

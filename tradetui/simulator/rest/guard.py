@@ -94,6 +94,8 @@ class Guard:
         answer = await handler(request)
         if is_write and faults.strike("lost-ack-after", path):
             return _cut(request)
+        if is_write and (garbled := faults.strike("garbled-ack", path)):
+            return _garbled(str(garbled["form"]))
         if hang:
             return await self._hang(request)
         return answer
@@ -157,3 +159,12 @@ def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+def _garbled(form: str) -> web.Response:
+    """What a gateway in trouble makes of a good answer."""
+    if form == "html":
+        return web.Response(text=_EDGE_PAGE, content_type="text/html")
+    if form == "null":
+        return web.json_response({"status": "success", "data": None})
+    return web.Response(status=502 if form == "502" else 200, text="")

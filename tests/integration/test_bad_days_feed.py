@@ -1,0 +1,112 @@
+"""Bad days of the feed (F): the real runtime against the simulator over sockets, with the fault by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.workstation import KEY, Workstation, workstation
+from tradetui.domain.events import FeedEvent, FeedState
+from tradetui.domain.order import OrderStatus, Side
+
+
+def states(w: Workstation) -> list[FeedState]:
+    return [event.state for event in w.of(FeedEvent)]
+
+
+async def back_up(w: Workstation, downs: int = 1) -> None:
+    """Wait until the feed has been lost so many times and is up again."""
+    await w.until(lambda: states(w).count(FeedState.DOWN) >= downs and states(w)[-1] is FeedState.UP)
+
+
+async def price_is(w: Workstation, rupees: float) -> None:
+    await w.until(lambda: (w.runtime.engine.market(KEY).last or 0) / 10_000 == rupees)
+
+
+async def test_f2_f3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp_path: Path) -> None:
+    async with workstation(tmp_path) as w:
+        authorized = [call for call in w.market.sim.state.counts if "market-data-feed/authorize" in call]
+        before = sum(w.market.sim.state.counts[call] for call in authorized)
+        for drops in (1, 2):
+            w.fault("drop", stream="market")
+            await back_up(w, drops)
+        w.market.normal(KEY, 101.0)
+        await w.market.publish()
+        await price_is(w, 101.0)
+        after = sum(w.market.sim.state.counts[call] for call in authorized)
+        assert after == before + 2, "a fresh address for each attempt"
+        assert w.runtime.summary()["reconnects"] == 2
+
+
+async def test_f2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_path: Path) -> None:
+    async with workstation(tmp_path) as w:
+        w.send(price=100.05)
+        await w.until(lambda: w.held() == 10)
+        w.fault("feed-403")
+        w.fault("drop", stream="market")
+        await w.until(lambda: FeedState.DOWN in states(w))
+        refused = w.send()
+        assert w.orders[refused].status is OrderStatus.REFUSED
+        assert "feed is down" in w.orders[refused].message
+        await w.until_order(w.send(Side.SELL, 10, price=99.9), OrderStatus.FILLED)
+        w.market.sim.faults.clear()
+        await back_up(w)
+        await w.until(w.agrees)
+        await w.until_order(w.send(), OrderStatus.OPEN)
+
+
+async def test_f4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Path) -> None:
+    async with workstation(tmp_path) as w:
+        depth = w.runtime.engine.quotes.depth
+        assert depth[0, 0].tolist() == [99.95, 99.85, 99.75, 99.65, 99.55]
+        w.fault("drop", stream="market")
+        w.market.book(KEY, [(90.0, 7)], [])
+        await back_up(w)
+        await w.until(lambda: depth[0, 0, 0] == 90.0)
+        assert depth[0, 0].tolist() == [90.0, 0.0, 0.0, 0.0, 0.0], "no ghost levels"
+        assert not depth[0, 2].any()
+
+
+async def test_f6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp_path: Path) -> None:
+    async with workstation(tmp_path) as w:
+        w.fault("malformed", count=5)
+        for step in range(6):
+            w.market.normal(KEY, 102.0 + step)
+            await w.market.publish()
+        await price_is(w, 107.0)
+        assert w.runtime.parts.feed.counters()["bad_frames"] == 5
+        assert w.runtime.summary()["dropped"] == 5
+        assert FeedState.DOWN not in states(w)
+
+
+REFUSALS = [("401", FeedState.REFUSED), ("429", FeedState.DOWN), ("html-403", FeedState.DOWN)]
+
+
+@pytest.mark.parametrize(("fault", "state"), REFUSALS)
+async def test_f10_each_refusal_of_a_reconnect_has_its_own_behaviour(
+    tmp_path: Path, fault: str, state: FeedState
+) -> None:
+    async with workstation(tmp_path) as w:
+        w.fault(fault, path="market-data-feed")
+        w.fault("drop", stream="market")
+        await w.until(lambda: states(w).count(FeedState.DOWN) + states(w).count(FeedState.REFUSED) >= 2)
+        refused = w.send()
+        assert w.orders[refused].status is OrderStatus.REFUSED
+        assert states(w)[-1] in (state, FeedState.CONNECTING)
+        asked = w.of(FeedEvent)[-1]
+        if state is FeedState.REFUSED:
+            assert "tradetui auth" in asked.reason
+            return  # no use trying again without a login; the run stays up
+        w.market.sim.faults.clear()
+        await back_up(w, 2)
+
+
+async def test_f10_a_token_that_is_revoked_in_mid_stream_leaves_the_run_up(tmp_path: Path) -> None:
+    async with workstation(tmp_path) as w:
+        w.fault("revoke")
+        w.fault("drop", stream="all")
+        await w.until(lambda: FeedState.REFUSED in states(w))
+        assert w.orders[w.send()].status is OrderStatus.REFUSED
+        seen = w.runtime.engine.now_ns
+        await w.until(lambda: w.runtime.engine.now_ns > seen)
