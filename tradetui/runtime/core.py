@@ -173,6 +173,7 @@ class Runtime:
             log.warning("the broker connection did not close in time")
         await self._keep_day_stats()
         # One part that cannot be closed well (a full disk, say) must not keep the others open.
+        self.pump.flush()
         with _said("the journal's last record could not be written"):
             self._note(RecordKind.RUN, {"what": "stop"})
         for step in reversed(parts.cleanup):

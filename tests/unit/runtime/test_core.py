@@ -8,10 +8,11 @@ import pytest
 
 from tests.unit.runtime.parts import Bench
 from tradetui.domain.errors import AuthError, StorageError, TradeTuiError, TransportError
-from tradetui.domain.events import HistoryEvent, OperatorEvent, OperatorKind
+from tradetui.domain.events import Event, HistoryEvent, OperatorEvent, OperatorKind
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Bar, Candle
 from tradetui.domain.records import Record, RecordKind
+from tradetui.engine import Outcome
 from tradetui.runtime.core import Runtime
 from tradetui.runtime.day_end import day_stats
 
@@ -120,6 +121,33 @@ async def test_a_journal_that_cannot_be_opened_for_the_start_closes_everything()
     with pytest.raises(StorageError):
         await Runtime(bench.parts).run()
     assert bench.closed == ["second", "first"]
+
+
+async def test_what_a_full_disk_held_back_is_written_at_the_end() -> None:
+    bench = Bench(ends=True)
+    append = bench.journal.append
+    full = True
+
+    def sometimes(record: Record) -> None:
+        if full and record.kind is not RecordKind.RUN:
+            raise StorageError("no space left")
+        append(record)
+
+    bench.journal.append = sometimes  # type: ignore[method-assign]
+    runtime = Runtime(bench.parts)
+
+    def heard(event: Event, outcome: Outcome) -> None:
+        nonlocal full
+        full = not runtime.feed_ended
+
+    runtime.listeners.append(heard)
+    bench.feed.put(OperatorEvent(bench.rig.now_ns, OperatorKind.KILL))
+    bench.feed.put(None)
+    await runtime.run()
+    kinds = [record.kind for record in bench.journal.kept]
+    assert kinds.count(RecordKind.OPERATOR) == 1
+    assert kinds.count(RecordKind.FEED) == 2
+    assert kinds[-1] is RecordKind.RUN
 
 
 async def test_history_comes_behind_the_stream_and_a_failure_is_only_said(
