@@ -40,14 +40,16 @@ class Control:
         truth: Tells what the exchange knows.
         jump: Moves clock and market forward together.
         world: Name of the world.
+        label: Tells worlds of one name apart: seed, or name of the recording.
     """
 
-    def __init__(self, state: SimState, truth: Truth, jump: Jump, world: str) -> None:
+    def __init__(self, state: SimState, truth: Truth, jump: Jump, world: str, label: str) -> None:
         self._state = state
         self._clock = state.clock
         self._truth = truth
         self._jump = jump
         self._world = world
+        self._label = label
 
     def application(self) -> web.Application:
         """The listener's application."""
@@ -124,6 +126,7 @@ class Control:
                 "redirect_uri": app.redirect_uri,
                 "clock": self.clock_facts(),
                 "world": self._world,
+                "label": self._label,
             }
         )
 

@@ -210,7 +210,7 @@ class SimulatorServer:
         self._feed = FeedHub(state, built.world, board, calendar)
         venue.on_relist(self._feed.relist)
         self._stream = PortfolioStream(state, venue)
-        control = Control(state, partial(truth, venue), self.jump, built.name)
+        control = Control(state, partial(truth, venue), self.jump, built.name, built.label)
         apps = self._applications(state, venue, calendar, control)
         apps["assets"] = AssetFiles(built.world.master_rows).application()
         apps["control"] = control.application()

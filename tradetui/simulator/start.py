@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from tradetui.domain.calendar import Calendar, PhaseKind, Segment
 from tradetui.domain.errors import CalendarUnknown, UsageError
@@ -30,6 +31,11 @@ class Start:
     origin: str
     start_ns: int
     calendar: Calendar
+
+    @property
+    def label(self) -> str:
+        """The origin without folders: clients keep what they learn of different worlds apart by it."""
+        return " ".join(PurePath(word).name for word in self.origin.split(" "))
 
 
 def build_world(options: SimOptions, calendar: Calendar) -> Start:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import Counter
 from datetime import date, timedelta
 from typing import Final
 
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.candles import CandleClient
-from tradetui.domain.calendar import Calendar, ist_date, segment_of
+from tradetui.domain.calendar import Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import HistoryEvent
 from tradetui.domain.instrument import Instrument
@@ -59,7 +61,8 @@ class HistoryLoader:
         now_ns = self._clock.now_ns()
         today = ist_date(now_ns)
         first = self._sessions_ago(instrument, today)
-        minutes = await self._candles.fetch(instrument.key, "1m", first, today)
+        minutes = await self._past_minutes(instrument, first, today - timedelta(days=1))
+        minutes += await self._candles.fetch(instrument.key, "1m", today, today)
         minutes = [_at(bar, slot) for bar in minutes if bar.start_ms + 60_000 <= now_ns // _MS]
         days = await self._candles.fetch(
             instrument.key, "1d", today - timedelta(days=DAYS), today - timedelta(days=1)
@@ -71,6 +74,38 @@ class HistoryLoader:
             events.append(self._event(slot, interval_s, done, now_ns))
         events.append(self._event(slot, _DAY_S, [_at(bar, slot) for bar in days], now_ns))
         return [event for event in events if event.candles]
+
+    async def _past_minutes(self, instrument: Instrument, first: date, last: date) -> list[Candle]:
+        """Minutes of past sessions: stored ones first; the broker is asked for sessions that lack some."""
+        store, key = self._store, instrument.key
+        starts = await asyncio.to_thread(store.broker_bar_starts, instrument, "1m", first, last)
+        stored = Counter(ist_date(int(ms) * _MS) for ms in starts)
+        lacking = [
+            day
+            for day in self._sessions(instrument, first, last)
+            if stored[day] < self._minutes_of(instrument, day)
+        ]
+        if lacking:
+            fetched = await self._candles.fetch(key, "1m", lacking[0], lacking[-1])
+            if fetched:
+                await asyncio.to_thread(store.merge_bars, instrument, 60, fetched)
+        frame_from = day_start_ns(first) // _MS
+        bars = await asyncio.to_thread(
+            store.recent_bars, key, "1m", (SESSIONS + 1) * 400, day_start_ns(last + timedelta(days=1)) // _MS
+        )
+        return [bar for bar in bars if bar.start_ms >= frame_from]
+
+    def _sessions(self, instrument: Instrument, first: date, last: date) -> tuple[date, ...]:
+        try:
+            return self._calendar.trading_days(segment_of(self._calendar, instrument, last), first, last)
+        except CalendarUnknown:
+            return (first, last)
+
+    def _minutes_of(self, instrument: Instrument, day: date) -> int:
+        try:
+            return self._calendar.expected_minutes(segment_of(self._calendar, instrument, day), day)
+        except (CalendarUnknown, ValueError):
+            return 1
 
     def _sessions_ago(self, instrument: Instrument, today: date) -> date:
         segment = segment_of(self._calendar, instrument, today)

@@ -74,7 +74,7 @@ class SimulatorLogin:
         clock_ms: Exchange time when it was asked, epoch ms.
         speed: Exchange seconds per real second; ``None`` when events move its clock.
         control: Base URL of its control listener.
-        world: Name of the world it simulates.
+        world: Which world it simulates: name and seed, or name of the recording.
     """
 
     hosts: Hosts
@@ -117,7 +117,12 @@ async def login_simulator(main_url: str) -> SimulatorLogin:
     token = await exchange(hosts, app, code, lambda: clock_ms * 1_000_000)
     rate = None if speed == "max" else float(speed or 0)
     return SimulatorLogin(
-        hosts, token, clock_ms, rate, str(about.get("control") or ""), str(about.get("world") or "")
+        hosts,
+        token,
+        clock_ms,
+        rate,
+        str(about.get("control") or ""),
+        str(about.get("label") or about.get("world") or ""),
     )
 
 
