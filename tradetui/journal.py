@@ -35,6 +35,8 @@ from tradetui.domain.records import NOT_HASHED, Record, RecordKind
 
 MAGIC = b"TTJRNL1\n"
 _FRAME = struct.Struct("<II")
+_PAYLOAD_BEGINS = b'{"d":'
+"""Keys of a payload are sorted, so every record begins like this."""
 MAX_PAYLOAD = 16 * 1024 * 1024
 """Most bytes in one record; a longer length field can only be damage."""
 
@@ -336,4 +338,18 @@ def _is_cut(tail: bytes) -> bool:
     if len(tail) < _FRAME.size:
         return True
     size, _ = _FRAME.unpack_from(tail)
-    return bool(size <= MAX_PAYLOAD and len(tail) < _FRAME.size + size) or not any(tail)
+    stopped = size <= MAX_PAYLOAD and len(tail) < _FRAME.size + size
+    # A changed length may claim more than there is, too; but nothing follows a record that was cut.
+    return (stopped and not _holds_a_record(tail)) or not any(tail)
+
+
+def _holds_a_record(tail: bytes) -> bool:
+    """Whether a whole record of ours is anywhere in ``tail``."""
+    at = tail.find(_PAYLOAD_BEGINS)
+    while at >= 0:
+        if at >= _FRAME.size:
+            size, crc = _FRAME.unpack_from(tail, at - _FRAME.size)
+            if at + size <= len(tail) and zlib.crc32(tail[at : at + size]) == crc:
+                return True
+        at = tail.find(_PAYLOAD_BEGINS, at + 1)
+    return False

@@ -100,6 +100,16 @@ def test_damage_in_the_middle_is_refused_not_cut_away(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(data)
 
 
+def test_a_changed_length_in_the_middle_is_damage_not_a_cut_tail(tmp_path: Path) -> None:
+    path = written(tmp_path, 4)
+    data = bytearray(path.read_bytes())
+    data[list(read(path))[1].offset + 1] ^= 0x40  # claims 16 kB more than it has
+    path.write_bytes(data)
+    with pytest.raises(JournalDamaged, match="damaged at byte"):
+        Journal(tmp_path)
+    assert path.read_bytes() == bytes(data)
+
+
 def test_a_removed_record_breaks_the_chain(tmp_path: Path) -> None:
     path = written(tmp_path, 4)
     rows = list(read(path))
