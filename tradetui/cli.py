@@ -234,6 +234,9 @@ def sim(
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Recorded feed: a file or a folder.")
     ] = None,
+    instruments: Annotated[
+        Path | None, typer.Option("--instruments", help="Instrument file with the terms of what is replayed.")
+    ] = None,
     bars: Annotated[Path | None, typer.Option("--bars", help="Minute bars to turn into ticks.")] = None,
     speed: Annotated[str, typer.Option("--speed", help="Exchange seconds a second, or max.")] = "1",
     fault: Annotated[
@@ -256,6 +259,7 @@ def sim(
             jump_to_open=jump_to_open,
             seed=seed,
             replay=replay,
+            instruments=instruments,
             bars=bars,
             speed=speed,
             faults=tuple(fault or ()),

@@ -51,7 +51,7 @@ def build_world(options: SimOptions, calendar: Calendar) -> Start:
     if options.replay is not None:
         from tradetui.simulator.worlds.replay import ReplayWorld
 
-        replay = ReplayWorld(options.replay)
+        replay = ReplayWorld(options.replay, master=options.instruments)
         return Start(replay, "replay", f"replay {options.replay.resolve()}", replay.start_ns, calendar)
     if options.bars is not None:
         from tradetui.simulator.worlds.bars import BarsWorld

@@ -26,6 +26,7 @@ class SimOptions:
         seed: Seed of the synthetic world.
         variant: Which synthetic world: ``full``, ``thin``, ``hostile``.
         replay: Recorded feed to play, a file or a folder.
+        instruments: Instrument file (Upstox's ``complete.json.gz``) with the terms of what is replayed.
         bars: Minute bars to turn into ticks.
         bench: Instruments and updates a second of a world made for measuring.
         speed: Exchange seconds per second; None is as fast as possible.
@@ -42,6 +43,7 @@ class SimOptions:
     seed: int = 1
     variant: str = "full"
     replay: Path | None = None
+    instruments: Path | None = None
     bars: Path | None = None
     bench: tuple[int, int] | None = None
     speed: float | None = 1.0

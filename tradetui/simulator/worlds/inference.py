@@ -44,7 +44,6 @@ class Sample:
         file_stem: Name of its file, without endings.
         tick: Greatest common divisor of the prices seen, in 1/10,000 rupee.
         lot: Greatest common divisor of the quantities seen, units.
-        delta: Last delta seen; its sign tells calls from puts.
         is_index: It came as an index.
         shared_file: The file holds other instruments too, so its name is not a symbol.
     """
@@ -52,7 +51,6 @@ class Sample:
     file_stem: str
     tick: int = 0
     lot: int = 0
-    delta: float = 0.0
     is_index: bool = False
     shared_file: bool = False
 
@@ -62,7 +60,6 @@ class Sample:
             self.is_index = True
             return
         market = feed.fullFeed.marketFF
-        self.delta = market.optionGreeks.delta or self.delta
         self.tick = gcd(self.tick, round(market.ltpc.ltp * SCALE))
         self.lot = gcd(self.lot, market.ltpc.ltq)
         for quote in market.marketLevel.bidAskQuote:
@@ -84,11 +81,12 @@ def load_master(path: Path, keys: Container[str]) -> dict[str, MasterRow]:
         raise UsageError(f"not an instrument file: {path.name}: {error!r}") from error
 
 
-def infer_terms(key: str, sample: Sample) -> MasterRow:
+def infer_terms(key: str, sample: Sample, day: date) -> MasterRow:
     """An instrument row from what a recording shows.
 
     The symbol is the file's name (``BANKNIFTY_59000_CE_30_DEC_25`` is an option with strike and expiry), or
-    the key's id in a file of several instruments; lot and tick are the common divisors of what was seen.
+    the key's id in a file of several instruments; lot and tick are the common divisors of what was seen. A
+    contract without a readable name is a future that ends on ``day``, the day of the recording.
     """
     segment, ident = split_key(key)
     symbol = ident if sample.shared_file else clean(sample.file_stem.replace("_", " "))
@@ -113,10 +111,10 @@ def infer_terms(key: str, sample: Sample) -> MasterRow:
         "weekly": False,
         "strike_price": 0.0,
     }
-    return row | _contract(symbol, sample, lot)
+    return row | _contract(symbol, sample, lot, day)
 
 
-def _contract(symbol: str, sample: Sample, lot: int) -> MasterRow:
+def _contract(symbol: str, sample: Sample, lot: int, day: date) -> MasterRow:
     option, future = _OPTION.match(symbol), _FUTURE.match(symbol)
     terms: MasterRow = {"instrument_type": "FUT", "freeze_quantity": float(lot * 40)}
     if option is not None:
@@ -125,9 +123,8 @@ def _contract(symbol: str, sample: Sample, lot: int) -> MasterRow:
     elif future is not None:
         underlying, when = future[1], future[2]
     else:
-        if sample.delta:
-            terms["instrument_type"] = "CE" if sample.delta > 0 else "PE"
-        return terms
+        # Neither strike nor expiry can be read off prices: a contract that is known to live today, no more.
+        return terms | {"expiry": expiry_ms(day)}
     # The locale never matters: the month is matched in English capitals.
     expiry = datetime.strptime(when.title(), "%d %b %y").date()  # noqa: DTZ007
     index_key = _INDEX_KEYS.get(underlying, "")

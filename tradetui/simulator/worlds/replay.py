@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.errors import UsageError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle
@@ -52,9 +53,10 @@ class ReplayWorld:
         for file in self._files:
             self._sample(file, samples)
         rows = load_master(master, samples) if master is not None else {}
-        self._rows = [rows.get(key) or infer_terms(key, sample) for key, sample in samples.items()]
-        self._instruments = [to_instrument(row) for row in self._rows]
         self._start_ms = min(frame.t_ms for frame in self._first.values())
+        day = ist_date(self._start_ms * _MS)
+        self._rows = [rows.get(key) or infer_terms(key, sample, day) for key, sample in samples.items()]
+        self._instruments = [to_instrument(row) for row in self._rows]
         self._state: dict[str, Feed] = {}
         self._now_ms = self._start_ms
         self._unseen = set(self._first)
