@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from tests.e2e.moves import program, search, send_market
 from tests.e2e.terminal import Terminal, environment, tmux_missing
 
 pytestmark = [
@@ -31,42 +31,18 @@ def prices_move(terminal: Terminal) -> None:
     )
 
 
-def select(terminal: Terminal, words: str, symbol: str) -> None:
-    terminal.type("/")
-    terminal.until(lambda text: "Find an instrument" in text, "the search")
-    terminal.type(words)
-    terminal.until(lambda text: re.search(rf">{symbol} +NSE_EQ", text) is not None, f"{symbol} to be found")
-    terminal.press("Enter")
-    terminal.until(lambda text: re.search(rf">{symbol} ", text) is not None, f"{symbol} to be selected")
-
-
-def send_market(terminal: Terminal, key: str, side: str, qty: int, symbol: str) -> None:
-    """Type-ahead on purpose: side and quantity arrive in one read."""
-    terminal.type(f"{key}{qty}")
-    terminal.until(lambda text: f"{side} {symbol}" in text and "[LIMIT" in text, "the ticket")
-    terminal.press("Tab", "Left")
-    terminal.until(lambda text: "[MARKET" in text, "the order type to be MARKET")
-    terminal.press("Enter")
-    terminal.until(lambda text: f"F9 = SEND {side}" in text, "the review")
-    terminal.keep(f"review-{side.lower()}")
-    # The send key is dead for 300 ms after the review was painted and after every press: press calmly.
-    filled = f"filled {side} {qty} {symbol}"
-    assert terminal.press_until("F9", lambda text: filled in text), "the order was never filled"
-
-
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=str)
 def test_buy_see_it_move_sell_and_find_it_in_the_ledger(
     width: int, height: int, tmp_path: Path, repo_root: Path
 ) -> None:
     artefacts = repo_root / "artefacts" / "e2e" / f"{width}x{height}"
     home = tmp_path / "home"
-    program = [sys.executable, "-m", "tradetui", "run", "--home", str(home)]
     with Terminal(width, height, artefacts, environment(tmp_path)) as terminal:
-        terminal.run(program)
+        terminal.run(program(home))
         terminal.until(lambda text: "[SIM]" in text and "feed up" in text, "the workstation", 60)
         prices_move(terminal)
         terminal.keep("open")
-        select(terminal, "infos", "INFY")
+        search(terminal, "infos", "INFY")
         send_market(terminal, "b", "BUY", 7, "INFY")
         terminal.keep("bought")
 
@@ -87,7 +63,7 @@ def test_buy_see_it_move_sell_and_find_it_in_the_ledger(
         fills = stored_fills(home)
         assert [(side, qty) for side, qty, _ in fills] == [("BUY", 7), ("SELL", 7)]
 
-        terminal.run(program)
+        terminal.run(program(home))
         terminal.until(lambda text: "[SIM]" in text and "feed up" in text, "the workstation again", 60)
         terminal.type("6")
         terminal.until(lambda text: text.count("7/7 INFY") == 2, "the orders of the first run")

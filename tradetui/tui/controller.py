@@ -127,6 +127,8 @@ class Controller:
         open_orders = [order for order in snap.orders if order.status.working]
         if not held and not open_orders:
             self.ui.flattening = False
+            # What led there is told by what is said now.
+            self._notice_seq = snap.notices[-1].seq if snap.notices else self._notice_seq
             words = "flat: no position and no order is open; new orders stay blocked until :resume"
             self.say(words, "WARNING", FLAT_SAID_MS)
             return
@@ -359,9 +361,7 @@ class Controller:
         elif verb == "flatten":
             self.operator.flatten("typed FLATTEN")
         elif verb == "resume":
-            self.say(
-                "new orders are allowed again" if self.desk.submit("RESUME", note=":resume") else "no engine"
-            )
+            self.operator.resume()
         elif verb in _STRATEGY:
             self._strategy(_STRATEGY[verb], rest)
         elif verb == "fault":

@@ -289,6 +289,15 @@ class Operator:
         else:
             self._say("flatten: the engine is not running", "ERROR")
 
+    def resume(self) -> None:
+        """Take new orders again after a kill; the next press of kill is a first one."""
+        self._kill_ms = -TWO_STEP_MS - 1
+        self.ui.flattening = False
+        if self.desk.submit("RESUME", note=":resume"):
+            self._say("new orders are allowed again")
+        else:
+            self._say("resume: the engine is not running", "ERROR")
+
     def disarm(self) -> None:
         """Stop live orders at once."""
         if self.desk.submit("DISARM", note="key"):

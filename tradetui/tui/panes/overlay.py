@@ -44,7 +44,8 @@ def folded(lines: tuple[str, ...], width: int) -> list[str]:
             out.append(line)
             continue
         column = _COLUMN.match(line)
-        hang = column.end() if column is not None and column.end() <= width // 2 else 2
+        lead = len(line) - len(line.lstrip(" "))
+        hang = column.end() if column is not None and column.end() <= width // 2 else lead
         first, *rest = wrap(line[hang:], width - hang - 2) or [""]
         out += [line[:hang] + first, *(" " * hang + part for part in rest)]
     return out
