@@ -35,6 +35,7 @@ from tradetui.domain.records import RecordKind, freeze
 from tradetui.domain.requests import Command
 from tradetui.domain.view import Preview
 from tradetui.execution import exits
+from tradetui.execution.charges import OrderCharges
 from tradetui.execution.manager import SECOND, OrderManager
 from tradetui.risk.checks import Facts, RiskState
 from tradetui.risk.gate import judge, refusal
@@ -103,8 +104,7 @@ class Desk:
         self.watched = exits.Watcher()
         self._flatten: dict[tuple[str, Product], str] = {}
         self._cancel_tried: dict[str, int] = {}
-        self._charges: dict[str, Money] = {}
-        self._charged: dict[str, tuple[int, int]] = {}
+        self._charges = OrderCharges(charge)
         self._sent: dict[tuple[str, str], int] = {}
         self._last_exit: dict[tuple[str, Product], str] = {}
         self._today: date | None = None
@@ -239,9 +239,19 @@ class Desk:
         if self.portfolio.book(fill):
             self._on_booked(fill)
 
+    def remember(self, order: Order) -> None:
+        """Take an order of an earlier run of the day into account: cooldowns go on over a restart."""
+        request = order.request
+        if order.status is not OrderStatus.REFUSED and not order.foreign:
+            at = (request.source, request.instrument_key)
+            self._sent[at] = max(order.created_ns, self._sent.get(at, 0))
+            self._last_equal[_sameness(request)] = order.created_ns
+
     def _on_booked(self, fill: Fill) -> None:
         order = self.manager.orders.get(self.manager_tag(fill))
-        self._recharge(fill)
+        instrument = self._instrument(fill.instrument_key)
+        if instrument is not None:
+            self._charges.add(fill, instrument)
         if order is not None and order.request.source != "manual" and order.request.stop:
             self.watched.on_fill(fill, order.request)
         if not self.portfolio.qty(fill.instrument_key, fill.product):
@@ -251,19 +261,6 @@ class Desk:
         """Our tag of the order that a fill belongs to."""
         booked = self.portfolio.fills.get((fill.trade_id, fill.broker_id), fill)
         return booked.tag
-
-    def _recharge(self, fill: Fill) -> None:
-        """Charges are per executed order, so each fill re-estimates its whole order."""
-        instrument = self._instrument(fill.instrument_key)
-        if instrument is None:
-            return
-        qty, value = self._charged.get(fill.broker_id, (0, 0))
-        qty, value = qty + fill.qty, value + fill.qty * fill.price
-        self._charged[fill.broker_id] = (qty, value)
-        average = Price((2 * value + qty) // (2 * qty))
-        self._charges[fill.broker_id] = self._charge(
-            instrument, fill.product, fill.side, qty, average, fill.time_ns
-        )
 
     def on_time(self, t_ns: int) -> None:
         """Time passed: probes, reconciliation, arming, watched stops."""
@@ -462,7 +459,7 @@ class Desk:
 
     def day_charges(self) -> Money:
         """Estimated charges of everything that filled today."""
-        return Money(sum(self._charges.values()))
+        return self._charges.total()
 
     def charges_of(self, key: str, product: Product) -> Money:
         """Estimated charges of one position's fills."""
@@ -471,7 +468,7 @@ class Desk:
             for f in self.portfolio.fills.values()
             if (f.instrument_key, f.product) == (key, product)
         }
-        return Money(sum(self._charges.get(broker_id, 0) for broker_id in ids))
+        return self._charges.of(ids)
 
     def exposure(self) -> Money:
         """Value of all open positions at their last, else average, price."""

@@ -154,6 +154,8 @@ def _opening_of(record: Record) -> Opening:
 def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     """Put the day so far into a new desk: orders, trades, latched risk state."""
     desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
+    for order in past.last_order_states():
+        desk.remember(order)
     for opening in past.openings:
         desk.portfolio.open_with(opening)
     for fill in past.fills:
