@@ -60,6 +60,8 @@ class FollowedClock:
     """
 
     _MEASURE_NS: Final = NS_PER_S
+    _GAP_NS: Final = 5 * NS_PER_S
+    """Without a frame for so long (a lost feed), what comes next says nothing about the rate: it may be old."""
 
     def __init__(
         self, start_ns: int, rate: float = 1.0, monotonic: Callable[[], int] = time.monotonic_ns
@@ -69,6 +71,8 @@ class FollowedClock:
         self._server = start_ns
         self._seen_at = monotonic()
         self._first: tuple[int, int] | None = None
+        self._heard_at = self._seen_at
+        self._measure_from = self._seen_at
         self._started = False
         self.rate = rate
 
@@ -84,8 +88,13 @@ class FollowedClock:
         server, now = server_ms * NS_PER_MS, self._monotonic()
         if not self._started:
             self._started = True
-            self._shown = server
-        if self._first is None or server < self._first[0]:
+            self._shown, self._heard_at = server, now
+        if now - self._heard_at > self._GAP_NS:
+            self._first, self._measure_from = None, now + self._MEASURE_NS
+        self._heard_at = now
+        if now < self._measure_from:
+            pass  # the first second after a gap brings snapshots with old stamps
+        elif self._first is None or server < self._first[0]:
             self._first = (server, now)
         elif now - self._first[1] >= self._MEASURE_NS:
             self.rate = max(0.0, (server - self._first[0]) / (now - self._first[1]))

@@ -173,7 +173,8 @@ class Desk:
             state=self.state,
             state_reason=self.state_reason,
             journal_problem=self.journal_problem,
-            position_qty=self.portfolio.qty(key, product),
+            # What is reported filled counts before its trade is booked: an exit must not be let through twice.
+            position_qty=self.portfolio.qty(key, product) + self.manager.unbooked_qty(key, product),
             pending_qty=self.manager.pending_qty(key, product, request.side),
             pending_other_qty=self.manager.pending_qty(key, product, request.side.opposite),
             last=market.last,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,22 @@ def test_an_exchange_that_jumps_ahead_is_followed_at_once() -> None:
     clock.observe(1_000)
     clock.observe(90_000_000)
     assert clock.now_ns() == 90_000 * SECOND
+
+
+def test_a_gap_and_the_old_stamps_after_it_are_no_rate() -> None:
+    machine = Machine()
+    clock = FollowedClock(0, 1.0, lambda: machine.steady)
+    for second in range(100, 104):
+        clock.observe(second * 1000)
+        machine.run(1)
+    machine.run(20)  # the feed is down
+    assert clock.now_ns() == 124 * SECOND
+    clock.observe(104_000)  # a snapshot with an old stamp
+    machine.run(0.1)
+    clock.observe(124_100)
+    machine.run(1.5)
+    assert clock.rate == 1.0
+    assert clock.now_ns() == pytest.approx(125.6 * SECOND, abs=SECOND // 100)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000_000), st.floats(0, 5)), max_size=60))

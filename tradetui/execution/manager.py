@@ -424,6 +424,15 @@ class OrderManager:
             if order.request.instrument_key == key and order.request.product is product
         )
 
+    def unbooked_qty(self, key: str, product: Product) -> int:
+        """Signed units by which a position will move once the trades of what is reported filled are booked."""
+        booked = self._portfolio.filled_by_order
+        return sum(
+            order.request.side.sign * max(0, order.filled_qty - booked.get(order.broker_id, 0))
+            for order in self.orders.values()
+            if order.request.instrument_key == key and order.request.product is product
+        )
+
     def _fills_complete(self) -> bool:
         booked = self._portfolio.filled_by_order
         return all(o.filled_qty <= booked.get(o.broker_id, 0) for o in self.orders.values() if o.broker_id)

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradetui.brokers.upstox.auth import login_simulator, stored_token, token_from_text
@@ -150,6 +151,7 @@ def _start_child(request: Request) -> SimChild:
     state = folder / f"seed-{request.sim_seed}.json"
     if request.fresh:
         state.unlink(missing_ok=True)
+        _set_aside(request.place.account_dir(f"sim-synthetic-{request.sim_seed}-full"))
     return SimChild(
         [
             "--auto-approve",
@@ -160,3 +162,13 @@ def _start_child(request: Request) -> SimChild:
             f"--state={state}",
         ]
     )
+
+
+def _set_aside(folder: Path) -> None:
+    """Move an account's data away: a new exchange knows none of its positions, and closing one would open another."""
+    if folder.exists():
+        number = 1
+        while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
+            number += 1
+        folder.rename(target)
+        log.info("the simulated account's data of before is now %s", target.name)

@@ -209,6 +209,16 @@ def test_o8_a_missing_fill_is_asked_for(bench: Bench) -> None:
     assert next(iter(bench.portfolio.fills.values())).tag == "tt00001"
 
 
+def test_what_is_reported_filled_counts_before_its_trade_is_booked(bench: Bench) -> None:
+    bench.place()
+    bench.update(OrderStatus.OPEN, 40)
+    bench.fill("T1", 15)
+    assert bench.manager.unbooked_qty("NSE_EQ|X", Product.INTRADAY) == 25
+    assert bench.manager.unbooked_qty("NSE_EQ|X", Product.DELIVERY) == 0
+    bench.fill("T2", 25)
+    assert bench.manager.unbooked_qty("NSE_EQ|X", Product.INTRADAY) == 0
+
+
 def test_o14_a_foreign_order_is_adopted_and_can_be_cancelled(bench: Bench) -> None:
     bench.update(
         OrderStatus.OPEN,
