@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
+from statistics import median
 from typing import Final
 
 NS_PER_MS: Final = 1_000_000
@@ -74,6 +76,9 @@ class FollowedClock:
         self._heard_at = self._seen_at
         self._measure_from = self._seen_at
         self._started = False
+        # A median: one second with an outage or an old stamp in it says little about the rate.
+        self._expected = (rate, rate)
+        self._measured: deque[float] = deque(maxlen=5)
         self.rate = rate
 
     def now_ns(self) -> int:
@@ -97,7 +102,8 @@ class FollowedClock:
         elif self._first is None or server < self._first[0]:
             self._first = (server, now)
         elif now - self._first[1] >= self._MEASURE_NS:
-            self.rate = max(0.0, (server - self._first[0]) / (now - self._first[1]))
+            self._measured.append(max(0.0, (server - self._first[0]) / (now - self._first[1])))
+            self.rate = median([*self._expected, *self._measured])
             self._first = (server, now)
         if server >= self._server:
             self._server, self._seen_at = server, now

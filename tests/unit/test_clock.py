@@ -63,10 +63,23 @@ def test_a_followed_clock_stands_until_the_first_frame_then_goes_at_the_measured
     assert clock.now_ns() == 200 * SECOND
     machine.run(2)
     assert clock.now_ns() == 202 * SECOND
-    clock.observe(220_000)  # twenty seconds in two: ten times
+    for second in (220_000, 240_000, 260_000):  # twenty seconds in two, three times over: ten times
+        assert clock.rate < 10.0
+        clock.observe(second)
+        machine.run(2)
     assert clock.rate == 10.0
+    assert clock.now_ns() == 280 * SECOND
+
+
+def test_one_bad_second_is_not_believed() -> None:
+    machine = Machine()
+    clock = FollowedClock(0, 5.0, lambda: machine.steady)
+    for second in range(4):
+        clock.observe(second * 5_000)
+        machine.run(1)
+    clock.observe(15_100)  # a snapshot after a short cut, with an old stamp
     machine.run(1)
-    assert clock.now_ns() == 230 * SECOND
+    assert clock.rate == 5.0
 
 
 def test_an_exchange_that_jumps_ahead_is_followed_at_once() -> None:
