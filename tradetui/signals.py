@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tradetui.desk import Desk
 from tradetui.domain import margin
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, nearest_tick, to_price
+from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, nearest_tick, to_price, to_rupees
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side
 from tradetui.domain.records import freeze
 from tradetui.domain.view import SignalRow
 from tradetui.execution.sizing import quantity
-from tradetui.strategies.base import Signal
+from tradetui.strategies.base import Signal, Vote
 
 _KEPT: Final = 200
 
@@ -35,7 +36,23 @@ class Signals:
 
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
+        self._earlier: list[SignalRow] = []
         self._count = 0
+
+    def go_on_from(self, count: int) -> None:
+        """Number the next signal after ``count``: an earlier run of the day gave so many."""
+        self._count = count
+
+    def show_earlier(
+        self, signals: Iterable[tuple[int, Mapping[str, Any]]], lookup: Callable[[str], Instrument | None]
+    ) -> None:
+        """Show the signals of earlier runs of the day again, from their journal data. They can no longer be acted on.
+
+        Args:
+            signals: Engine time and journal data, oldest first.
+            lookup: Key to terms, for symbols.
+        """
+        self._earlier = [_earlier_row(t_ns, data, lookup) for t_ns, data in signals][-_KEPT:]
 
     def request_of(self, signal: Signal, instrument: Instrument, desk: Desk) -> OrderRequest | None:
         """The order that a signal suggests; ``None`` when not even one lot fits the risk budget.
@@ -98,7 +115,8 @@ class Signals:
 
     def rows(self) -> tuple[SignalRow, ...]:
         """Signals for the screen, newest first."""
-        return tuple(_row(known) for known in reversed(self.known.values()))
+        now = [_row(known) for known in reversed(self.known.values())]
+        return tuple(now + self._earlier[::-1])[:_KEPT]
 
 
 def _row(known: Known) -> SignalRow:
@@ -117,4 +135,23 @@ def _row(known: Known) -> SignalRow:
         qty=known.request.qty if known.request is not None else 0,
         state=known.state,
         votes=signal.explain(),
+    )
+
+
+def _earlier_row(t_ns: int, data: Mapping[str, Any], lookup: Callable[[str], Instrument | None]) -> SignalRow:
+    instrument = lookup(data["instrument_key"])
+    return SignalRow(
+        id=data["id"],
+        t_ns=t_ns,
+        strategy=data["strategy"],
+        key=data["instrument_key"],
+        symbol=instrument.symbol if instrument is not None else data["instrument_key"],
+        side=data["side"],
+        score=data["score"],
+        price=to_rupees(data["price"]),
+        stop=to_rupees(data["stop"]),
+        target=to_rupees(data["target"]),
+        qty=data["qty"],
+        state="earlier run",
+        votes=tuple(Vote(**vote).words() for vote in data["votes"]),
     )

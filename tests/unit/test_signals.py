@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -90,3 +91,26 @@ def test_the_newest_two_hundred_are_kept_newest_first() -> None:
     rows = signals.rows()
     assert len(rows) == 200
     assert (rows[0].id, rows[-1].id) == ("s205", "s6")
+
+
+def test_signals_of_an_earlier_run_are_shown_again_and_numbered_on() -> None:
+    first, later = Signals(), Signals()
+    desk = Rig().engine.desk
+    data = json.loads(json.dumps(first.add(signal(), SHARE, first.request_of(signal(), SHARE, desk), 7)))
+    later.go_on_from(1)
+    later.show_earlier([(7, data)], lambda key: SHARE if key == SHARE.key else None)
+    (row,) = later.rows()
+    (was,) = first.rows()
+    assert (row.id, row.t_ns, row.symbol, row.side, row.qty) == (
+        was.id,
+        was.t_ns,
+        was.symbol,
+        was.side,
+        was.qty,
+    )
+    assert (row.score, row.price, row.stop, row.target) == (was.score, was.price, was.stop, was.target)
+    assert row.votes == was.votes[:-1]
+    assert row.state == "earlier run"
+    assert row.id not in later.known, "too late to act on"
+    assert later.add(signal(), SHARE, None, 9)["id"] == "s2"
+    assert [shown.id for shown in later.rows()] == ["s2", "s1"]

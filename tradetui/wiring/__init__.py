@@ -134,6 +134,7 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
         looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
     ).with_past(past)
     engine = beginning.engine(calendar, universe)
+    engine.signals.show_earlier(past.signals, master.get)
     broker = _broker(account, api, calendar, universe, past, limits.capital)
     tap = _tap(request, folder, beginning, universe, cleanup)
 

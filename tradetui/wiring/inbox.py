@@ -51,6 +51,7 @@ class Beginning:
         looked_at: Keys that strategies look at; empty means every tradable instrument.
         silence_s: Exchange seconds without a frame after which the feed counts as down.
         orders, openings, fills, sequence, risk_state, risk_reason, entries: The day so far; see `restore.Past`.
+        signals: How many the day has had, so that their numbers go on.
     """
 
     begin_ns: int
@@ -68,6 +69,7 @@ class Beginning:
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
     entries: int = 0
+    signals: int = 0
 
     def with_past(self, past: Past) -> Beginning:
         """The same with the day so far."""
@@ -80,6 +82,7 @@ class Beginning:
             risk_state=past.risk_state,
             risk_reason=past.risk_reason,
             entries=past.entries,
+            signals=len(past.signals),
         )
 
     def engine(self, calendar: Calendar, universe: Universe) -> Engine:
@@ -96,6 +99,7 @@ class Beginning:
             lambda instrument: instrument.tradable and (not looked_at or instrument.key in looked_at),
         )
         engine.begin(self.begin_ns)
+        engine.signals.go_on_from(self.signals)
         past = Past(
             orders={order.tag: order for order in self.orders},
             openings=list(self.openings),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from tradetui.desk import Desk
 from tradetui.domain.calendar import ist_date
@@ -29,6 +30,7 @@ class Past:
         sequence: Highest number used in a tag of ours today.
         risk_state, risk_reason: Latched state at the end of the last run of the day.
         entries: Entries of the day.
+        signals: Engine time and journal data of the day's signals, oldest first.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Past:
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
     entries: int = 0
+    signals: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
 
     def last_order_states(self) -> list[Order]:
         """Orders of the day, oldest first."""
@@ -69,6 +72,8 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
                     past.openings.append(opening)
                 else:
                     before.open(day, opening)
+            case RecordKind.SIGNAL if is_today:
+                past.signals.append((record.t_ns, record.data))
             case RecordKind.INTENT | RecordKind.ORDER if is_today:
                 order = thaw_order(record.data)
                 if record.kind is RecordKind.INTENT and not order.request.source.startswith("exit"):
