@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tradetui import config
+from tradetui.commands.shared import start_logging, token_from_pipe
 from tradetui.domain.errors import TradeTuiError, UsageError
 
 if TYPE_CHECKING:
     from collections import deque
 
     from tradetui.domain.view import Handle, LogRow
-    from tradetui.logs import RingHandler
     from tradetui.runtime.core import Runtime
     from tradetui.runtime.handle import RuntimeHandle
     from tradetui.wiring.parts import Parts
@@ -71,29 +71,10 @@ def run_workstation(options: RunOptions) -> int:
     lasting = duration_s(options.lasting) if options.lasting else None
     place = config.home(options.home)
     settings = config.load(place.config_file)
-    token = sys.stdin.readline().strip() if options.token_stdin else ""
-    if options.token_stdin and not token:
-        raise UsageError(
-            "no token on standard input", "pipe it in: `printf %s TOKEN | tradetui run --token-stdin`"
-        )
+    token = token_from_pipe(options.token_stdin, "run")
     if options.headless:
         return _headless(options, place, settings, token, lasting)
     return _screen(options, place, settings, token, lasting)
-
-
-def _logging(place: config.Home, settings: config.Config) -> RingHandler:
-    from tradetui import logs
-    from tradetui.brokers.upstox.redact import redact_text
-
-    chosen = settings.logs
-    return logs.set_up(
-        place.data_dir / "logs",
-        redact_text,
-        level=chosen.level,
-        form=chosen.format,
-        max_mb=chosen.max_mb,
-        keep=chosen.keep,
-    )
 
 
 def _parts(
@@ -125,7 +106,7 @@ def _headless(
 ) -> int:
     from tradetui.runtime.handle import loop_factory
 
-    _logging(place, settings)
+    start_logging(place, settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         summary = runner.run(_run_headless(options, place, settings, token, lasting))
     if options.as_json:
@@ -157,7 +138,7 @@ async def _run_headless(
     runtime = Runtime(parts)
     runtime.listeners.append(NoticeBoard(parts.universe).heard)
     if stopped_early.is_set():
-        runtime.stop_soon()
+        runtime.stop()
     timer = loop.create_task(_stop_after(runtime, lasting)) if lasting is not None else None
     try:
         await runtime.run()
@@ -192,7 +173,7 @@ def _screen(
 
     def start() -> Handle:
         """Called on a thread after the first paint: now the heavy imports may come."""
-        rows = _logging(place, settings).rows
+        rows = start_logging(place, settings).rows
         told.append(rows)
         logging.getLogger(__name__).info("loading the engine")
         from tradetui.runtime.handle import RuntimeHandle

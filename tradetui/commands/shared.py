@@ -11,6 +11,7 @@ from tradetui.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from tradetui.brokers.upstox.hosts import Hosts
+    from tradetui.logs import RingHandler
 
 Flags = tuple[str | None, str | None, str | None, str | None]
 """Base URLs from flags or environment: main, order, feed, assets."""
@@ -49,13 +50,23 @@ def prepare(home: str | None) -> Setting:
         ConfigError: The settings file is wrong.
         StorageError: The log file cannot be written.
     """
+    place = config.home(home)
+    settings = config.load(place.config_file)
+    start_logging(place, settings)
+    return Setting(place, settings)
+
+
+def start_logging(place: config.Home, settings: config.Config) -> RingHandler:
+    """Send all logging to the log file, redacted; returns the ring that the log pane shows.
+
+    Raises:
+        StorageError: The log file cannot be written.
+    """
     from tradetui import logs
     from tradetui.brokers.upstox.redact import redact_text
 
-    place = config.home(home)
-    settings = config.load(place.config_file)
     chosen = settings.logs
-    logs.set_up(
+    return logs.set_up(
         place.data_dir / "logs",
         redact_text,
         level=chosen.level,
@@ -63,7 +74,6 @@ def prepare(home: str | None) -> Setting:
         max_mb=chosen.max_mb,
         keep=chosen.keep,
     )
-    return Setting(place, settings)
 
 
 def token_from_pipe(wanted: bool, command: str) -> str:

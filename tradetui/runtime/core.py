@@ -102,10 +102,6 @@ class Runtime:
             with contextlib.suppress(RuntimeError):  # the loop is closed: stopped already
                 self._loop.call_soon_threadsafe(self._stop.set)
 
-    def stop_soon(self) -> None:
-        """Stop as soon as it runs: for a wish that came before the start. On the loop only."""
-        self._stop.set()
-
     async def run(self) -> None:
         """Start, run until stopped or ended, stop.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradetui.brokers.upstox.auth import login_simulator, stored_token, token_from_text
-from tradetui.brokers.upstox.hosts import LIVE, Hosts
+from tradetui.brokers.upstox.hosts import LIVE, Hosts, chosen_hosts
 from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.brokers.upstox.vault import KeyringUnavailable, Vault
 from tradetui.clock import FollowedClock, WallClock
@@ -79,25 +79,11 @@ def hosts_of(request: Request) -> Hosts | None:
     """Base URLs from flags, environment or settings; ``None`` when none is given.
 
     Raises:
-        UsageError: Only some of those that take a token were given.
+        ConfigError: They contradict each other, or are no URLs.
     """
     chosen = request.settings.urls
-    main, order, feed, assets = (
-        flag or setting
-        for flag, setting in zip(
-            request.urls, (chosen.main, chosen.order, chosen.feed, chosen.assets), strict=True
-        )
-    )
-    if not (main or order or feed or assets):
-        return None
-    if not main:
-        raise UsageError("a base URL was given without the main one", "add --url-main")
-    # Never mixed with Upstox's own hosts: what was not given follows the main URL.
-    return Hosts(main=main, order=order or main, feed=feed or _as_socket(main), assets=assets or main)
-
-
-def _as_socket(url: str) -> str:
-    return re.sub(r"^http", "ws", url)
+    own = (chosen.main, chosen.order, chosen.feed, chosen.assets)
+    return chosen_hosts(*(flag or setting for flag, setting in zip(request.urls, own, strict=True)))
 
 
 async def _token(request: Request, hosts: Hosts, *, explicit: bool) -> AccessToken | None:

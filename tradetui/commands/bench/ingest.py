@@ -247,7 +247,7 @@ async def _measure(options: IngestOptions, folder: Path, server: Server) -> tupl
             await asyncio.sleep(SETTLE_S)
             figures = await _stretch(options, meter, runtime, running)
         finally:
-            runtime.stop_soon()
+            runtime.stop()
             await asyncio.gather(running, return_exceptions=True)
         store = parts.store
         assert store is not None
