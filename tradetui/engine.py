@@ -154,14 +154,14 @@ class Engine:
 
     def begin(self, t_ns: int) -> None:
         """Engine time before the first event."""
-        self.now_ns = self.desk.now_ns = t_ns
+        self.now_ns = self.desk.books.now_ns = t_ns
 
     # --- the line -------------------------------------------------------------------------------------
 
     def step(self, event: Event) -> Outcome:
         """Take in one event; hand out what follows from it, and what was noted since the last one (restart)."""
         if event.t_ns > self.now_ns:
-            self.now_ns = self.desk.now_ns = event.t_ns
+            self.now_ns = self.desk.books.now_ns = event.t_ns
         match event:
             case TickEvent():
                 self._on_tick(event)
@@ -253,7 +253,7 @@ class Engine:
     def _on_feed(self, event: FeedEvent) -> None:
         was_up, up = self.feed.state is FeedState.UP, event.state is FeedState.UP
         self.feed = event
-        self.desk.feed_up = up
+        self.desk.books.feed_up = up
         if was_up and not up:
             self._down_since_ns = self.last_frame_ns or event.t_ns
             if event.state is not FeedState.ENDED:
@@ -278,7 +278,7 @@ class Engine:
         heard_ns = max(self.last_frame_ns, self._up_since_ns)
         if t_ns - heard_ns > self.settings.silence_s * SECOND and self._anything_trades():
             self._silent = True
-            self.desk.feed_up = False
+            self.desk.books.feed_up = False
             self._down_since_ns = heard_ns
             words = f"no frame for {self.settings.silence_s:g} s while the market trades"
             self.desk.disarm(words)
@@ -286,7 +286,7 @@ class Engine:
 
     def _end_silence(self) -> None:
         self._silent = False
-        self.desk.feed_up = self.feed.state is FeedState.UP
+        self.desk.books.feed_up = self.feed.state is FeedState.UP
         self.candles.mark_gap(self._down_since_ns, self.now_ns)
         self._down_since_ns = 0
         self._note(RecordKind.FEED, {"state": self.feed.state.value, "reason": "frames flow again"})
@@ -394,16 +394,6 @@ class Engine:
         if forming is not None and (not found or forming.start_ms > found[-1].start_ms):
             found.append(forming)
         return found
-
-    # --- storage --------------------------------------------------------------------------------------
-
-    def storage_failed(self, words: str) -> None:
-        """The journal cannot be written: no new risk."""
-        self.desk.journal_problem = words
-
-    def storage_back(self) -> None:
-        """The journal can be written again."""
-        self.desk.journal_problem = ""
 
     # --- inside ---------------------------------------------------------------------------------------
 

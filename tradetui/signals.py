@@ -68,10 +68,10 @@ class Signals:
             ceil_to_tick(to_price(signal.stop), tick) if buy else floor_to_tick(to_price(signal.stop), tick)
         )
         target = nearest_tick(to_price(signal.target), tick)
-        budget = Money(round(desk.limits.capital * desk.limits.risk_per_trade_pct / 100))
+        budget = Money(round(desk.books.limits.capital * desk.books.limits.risk_per_trade_pct / 100))
         product = Product.INTRADAY
         leverage = 100 / margin.share_pct(instrument, product, signal.side)
-        qty = quantity(instrument, entry, stop, budget, desk.available(), leverage)
+        qty = quantity(instrument, entry, stop, budget, desk.figures.available(), leverage)
         if qty <= 0:
             return None
         reason = f"{signal.strategy} score {signal.score:.0f}"

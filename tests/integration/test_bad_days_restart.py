@@ -196,7 +196,7 @@ async def test_r1_r3_orders_fills_and_the_halt_survive_a_kill(tmp_path: Path) ->
             await w.until(w.agrees)
             assert w.held() == 10
             desk = w.runtime.engine.desk
-            assert (desk.state, desk.entries_today) == (RiskState.HALTED, 1)
+            assert (desk.books.state, desk.books.entries_today) == (RiskState.HALTED, 1)
             assert w.orders[w.send()].status is OrderStatus.REFUSED
             await w.until_order(w.send(Side.SELL, 10, price=99.9), OrderStatus.FILLED)
             await w.until(w.agrees)

@@ -99,7 +99,7 @@ def test_live_orders_need_arming_and_exits_do_not() -> None:
     held = rig.place(order(price=100.0))
     rig.fill(held, 100.0)
     rig.time(10.0)
-    assert rig.engine.desk.armed_until_ns == 0
+    assert rig.engine.desk.books.armed_until_ns == 0
     assert rig.of(RecordKind.RISK)[-1].data["reason"] == "arming ran out"
     rig.tick(100.0)
     assert "disarmed" in rig.place(order(price=99.0)).message
@@ -133,7 +133,7 @@ def test_flatten_pulls_kill_and_closes_everything() -> None:
     rig = Rig()
     rig.hold(10)
     rig.ask(OperatorKind.FLATTEN, note="me")
-    assert rig.engine.desk.state is RiskState.HALTED
+    assert rig.engine.desk.books.state is RiskState.HALTED
     (sent,) = rig.placed()
     rig.fill(rig.engine.desk.manager.orders[sent.tag], 99.0)
     assert rig.qty() == 0
@@ -240,7 +240,7 @@ def test_the_days_loss_blocks_new_risk_also_with_a_flat_book() -> None:
     sold = rig.place(order(Side.SELL, 100, 84.0, kind=OrderType.MARKET))
     rig.tick(84.0)
     rig.fill(sold, 84.0)
-    assert rig.engine.desk.day_pnl() == to_money(-1_600)
+    assert rig.engine.desk.figures.day_pnl() == to_money(-1_600)
     assert "loss of the day" in rig.place(order(qty=1, price=84.0)).message
 
 
@@ -269,14 +269,14 @@ def test_charges_are_of_whole_orders() -> None:
     rig.tick(100.0)
     placed = rig.place(order(qty=10, price=100.0))
     rig.fill(placed, 100.0, 4)
-    part = rig.engine.desk.day_charges()
+    part = rig.engine.desk.figures.day_charges()
     rig.fill(rig.engine.desk.manager.orders[placed.tag], 100.0, 6)
-    whole = rig.engine.desk.day_charges()
+    whole = rig.engine.desk.figures.day_charges()
     assert 0 < part < whole
     other = Rig()
     other.hold(10)
-    assert other.engine.desk.day_charges() == whole, "however it was sliced"
-    assert rig.engine.desk.charges_of(SHARE.key, Product.INTRADAY) == whole
+    assert other.engine.desk.figures.day_charges() == whole, "however it was sliced"
+    assert rig.engine.desk.figures.charges_of(SHARE.key, Product.INTRADAY) == whole
 
 
 def test_fills_that_only_the_book_tells_of_are_booked_charged_and_watched() -> None:
@@ -290,8 +290,8 @@ def test_fills_that_only_the_book_tells_of_are_booked_charged_and_watched() -> N
     )
     rig.step(AccountSnapshot(rig.now_ns, rig.now_ns, (), fills, available=Money(5), used=Money(2)))
     assert rig.qty() == 10
-    assert rig.engine.desk.available() == 5
-    assert rig.engine.desk.day_charges() > 0
+    assert rig.engine.desk.figures.available() == 5
+    assert rig.engine.desk.figures.day_charges() > 0
     assert len(rig.engine.desk.watched.pairs) == 1
     rig.step(FillEvent(rig.now_ns, fills[0]))
     assert rig.qty() == 10, "a trade is booked once"
@@ -299,10 +299,10 @@ def test_fills_that_only_the_book_tells_of_are_booked_charged_and_watched() -> N
 
 def test_exposure_is_the_value_of_what_is_held() -> None:
     rig = Rig()
-    assert rig.engine.desk.exposure() == 0
+    assert rig.engine.desk.figures.exposure() == 0
     rig.hold(10)
     rig.tick(110.0)
-    assert rig.engine.desk.exposure() == to_money(1_100)
+    assert rig.engine.desk.figures.exposure() == to_money(1_100)
     position = rig.engine.desk.portfolio.open_positions()[0]
-    assert rig.engine.desk.unrealised(position) == to_money(100)
+    assert rig.engine.desk.figures.unrealised(position) == to_money(100)
     assert Price(position.average_price) == rs(100.0)

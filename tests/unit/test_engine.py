@@ -56,13 +56,13 @@ def test_silence_counts_as_down_until_frames_flow_again() -> None:
     assert not silent(rig)
     rig.time(0.5)
     assert silent(rig)
-    assert rig.engine.desk.armed_until_ns == 0, "a silent feed disarms"
-    assert not rig.engine.desk.feed_up
+    assert rig.engine.desk.books.armed_until_ns == 0, "a silent feed disarms"
+    assert not rig.engine.desk.books.feed_up
     rig.time(5.0)
     assert [record.data["state"] for record in rig.of(RecordKind.FEED)] == ["up", "silent"]
     rig.tick(100.5)
     assert not silent(rig)
-    assert rig.engine.desk.feed_up
+    assert rig.engine.desk.books.feed_up
 
 
 def test_a_fresh_connection_is_not_silent_for_the_time_before_it() -> None:
@@ -236,7 +236,7 @@ def test_the_end_of_the_world_closes_what_was_forming() -> None:
     rig.tick(101.0)
     outcome = rig.feed(FeedState.ENDED)
     assert {bar.interval_s for bar in outcome.candles} >= {60, 300, 900, 3600, 86_400}
-    assert rig.engine.desk.feed_up is False
+    assert rig.engine.desk.books.feed_up is False
 
 
 def test_history_restarts_indicators_and_joins_the_bars() -> None:

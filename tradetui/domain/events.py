@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tradetui.domain.exit_plan import ExitPlan
+from tradetui.domain.gtt import GttRequest, RuleState
 from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Fill, OrderRequest, OrderStatus, OrderType, Product, Side, Validity
@@ -125,8 +127,56 @@ class OrderUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class GttUpdate:
+    """A statement of the broker about one GTT. It carries no label of ours.
+
+    Attributes:
+        gtt_id: The broker's id.
+        rules: Each rule with its state.
+        created_ns: When the broker took it, UTC ns; 0 when not said.
+        expires_ns: When the broker drops it, UTC ns; 0 when not said.
+    """
+
+    t_ns: int
+    evidence: Evidence
+    gtt_id: str
+    instrument_key: str
+    side: Side
+    qty: int
+    product: Product
+    rules: tuple[RuleState, ...]
+    created_ns: int = 0
+    expires_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSent:
+    """The bytes of a request are about to go to the socket: for the ledger of decision times."""
+
+    t_ns: int
+    kind: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEvent:
+    """The journal can no longer be written, or can again.
+
+    Attributes:
+        problem: Why it cannot; empty when it can.
+    """
+
+    t_ns: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAccepted:
-    """The broker took a place, modify or cancel request. For a place: ``broker_id`` is now known."""
+    """The broker took a request. For a place: ``broker_id`` is now known (of a GTT: its id).
+
+    Attributes:
+        kind: ``place``, ``modify``, ``cancel``, ``gtt place``, ``gtt modify``, ``gtt cancel`` or ``convert``.
+    """
 
     t_ns: int
     kind: str
@@ -140,7 +190,7 @@ class RequestRefused:
     """The broker refused a request with a proper error envelope: nothing was done.
 
     Attributes:
-        kind: ``place``, ``modify`` or ``cancel``; ``read`` when the login no longer opens the account.
+        kind: As in `RequestAccepted`; ``read`` when the login no longer opens the account.
         code: The broker's error code.
         message: In words, with the remedy.
     """
@@ -172,13 +222,20 @@ class FillEvent:
 
 @dataclass(frozen=True, slots=True)
 class BrokerPosition:
-    """The broker's own view of one position, for comparison with ours."""
+    """The broker's own view of one position, for comparison with ours.
+
+    Attributes:
+        close_price: Close of the previous session: the mark of what was carried over night; 0 when not said.
+        overnight_qty: Signed units carried over night.
+    """
 
     instrument_key: str
     product: Product
     qty: int
     average_price: Price
     realised: Money
+    close_price: Price = Price(0)
+    overnight_qty: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +267,9 @@ class AccountSnapshot:
         available: Cash available to trade; ``None`` when not read.
         used: Margin in use; ``None`` when not read.
         asked_ns: Engine time when the read began: younger orders may rightly be missing from it.
+        gtts: Every GTT of the account; ``None`` when that read failed.
+        locked_segments: Segments that the account's own kill switch at the broker has closed; ``None`` when not read.
+        may_sell_holdings: Delivery sales need no further authorisation (DDPI or POA); ``None`` when not known.
     """
 
     t_ns: int
@@ -220,6 +280,9 @@ class AccountSnapshot:
     holdings: tuple[Holding, ...] | None = None
     available: Money | None = None
     used: Money | None = None
+    gtts: tuple[GttUpdate, ...] | None = None
+    locked_segments: tuple[str, ...] | None = None
+    may_sell_holdings: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +312,20 @@ class OperatorKind(StrEnum):
     """The strategy's signals may become orders."""
     AUTO_OFF = "auto off"
     ACT = "act on signal"
+    EXIT_ALL = "exit all"
+    """Close every position; delivery and MTF only when named."""
+    BASKET = "basket"
+    """Several orders as one group: gated together, the protective leg first."""
+    PROTECT = "protect"
+    """Give a position an exit plan, or change it; an empty plan takes it away."""
+    CONVERT = "convert"
+    GTT_PLACE = "gtt place"
+    GTT_MODIFY = "gtt modify"
+    GTT_CANCEL = "gtt cancel"
+    LIMITS = "limits"
+    """Change a risk limit while running, with a typed reason."""
+    SQUARE_OFF_OK = "square-off confirmed"
+    """The user has confirmed the broker's cut-off time for intraday positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +334,17 @@ class OperatorEvent:
 
     Attributes:
         request: PLACE: the order as reviewed.
-        tag: MODIFY, CANCEL: which order.
-        price, trigger_price, qty: MODIFY: the new terms; ``None`` keeps the old one.
-        instrument_key, product: EXIT: which position. CANCEL_ALL: which instrument (empty: all).
-        name: STRATEGY_*, AUTO_*: which strategy. ACT: the id of the signal.
+        tag: MODIFY, CANCEL, GTT_MODIFY, GTT_CANCEL: which order or GTT.
+        price, trigger_price, qty: MODIFY: the new terms; ``None`` keeps the old one. EXIT, CONVERT: ``qty`` units
+            of the position; ``None`` for all.
+        instrument_key, product: EXIT, PROTECT, CONVERT: which position. CANCEL_ALL: which instrument (empty: all).
+        to_product: CONVERT: what the units become.
+        basket: BASKET: the legs.
+        gtt: GTT_PLACE, GTT_MODIFY: the GTT as reviewed.
+        plan: PROTECT: the new exit plan.
+        include: EXIT_ALL, FLATTEN: products beyond intraday and derivatives that are to be closed too.
+        name: STRATEGY_*, AUTO_*: which strategy. ACT: the id of the signal. LIMITS: the limit's name.
+        value: LIMITS: its new value.
         until_ns: ARM: when arming runs out.
         note: Who pulled it, typed reasons.
     """
@@ -277,10 +361,19 @@ class OperatorEvent:
     name: str = ""
     until_ns: int = 0
     note: str = ""
+    to_product: Product | None = None
+    basket: tuple[OrderRequest, ...] = ()
+    gtt: GttRequest | None = None
+    plan: ExitPlan | None = None
+    include: tuple[Product, ...] = ()
+    value: float = 0.0
 
 
 AccountEvent = (
     OrderUpdate
+    | GttUpdate
+    | RequestSent
+    | JournalEvent
     | RequestAccepted
     | RequestRefused
     | RequestUnknown

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from tradetui.domain.exit_plan import Trail
 from tradetui.domain.money import Price
+
+EXIT_SOURCE: Final = "exit"
+"""`OrderRequest.source` of our own exits: they only ever make a position smaller."""
+STOP_SOURCE: Final = "exit-stop"
+"""`OrderRequest.source` of the one protective order that rests for a position."""
 
 
 class Side(StrEnum):
@@ -181,6 +188,10 @@ class OrderRequest:
         stop: Protective stop that the position should get; 0 for none.
         target: Price at which to take the profit; 0 for none.
         client_id: Made when the ticket opened, so that one review sends at most one order; may be empty.
+        trail: How the stop shall follow the price; ``None`` for a fixed one.
+        time_exit_s: Second of the day, IST, at which the position shall be closed; 0 for none.
+        group: Label shared by the slices of one parent order, or by the legs of one basket; empty for neither.
+        overnight: The stop shall outlive the day: it rests as a GTT.
     """
 
     instrument_key: str
@@ -198,6 +209,20 @@ class OrderRequest:
     stop: Price = Price(0)
     target: Price = Price(0)
     client_id: str = ""
+    trail: Trail | None = None
+    time_exit_s: int = 0
+    group: str = ""
+    overnight: bool = False
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether it is one of our own exits, a resting stop included."""
+        return self.source.startswith(EXIT_SOURCE)
+
+    @property
+    def is_resting_stop(self) -> bool:
+        """Whether it is the protective order that rests for a position."""
+        return self.source == STOP_SOURCE
 
 
 @dataclass(frozen=True, slots=True)

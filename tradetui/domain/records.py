@@ -1,7 +1,7 @@
 """Journal records, and the plain-data form of domain values inside them.
 
 A record is what the engine decided or heard, as plain JSON data. `freeze` turns frozen dataclasses into
-plain data and `thaw_*` turns it back; the pair is what restart, audit and the ledger stand on.
+plain data and `thawing.thaw` turns it back; the pair is what restart, audit and the ledger stand on.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from typing import Any
-
-from tradetui.domain.money import Price
-from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side, Validity
 
 
 class RecordKind(StrEnum):
@@ -36,6 +33,18 @@ class RecordKind(StrEnum):
     """What risk said about a request, when it said no; or a command that was given up."""
     RISK = "risk"
     """The risk state changed, or a breaker latched."""
+    LIMITS = "limits"
+    """A risk limit was changed while running: old, new, and the typed reason."""
+    PLAN = "plan"
+    """How a position is to be left: its exit plan after a change, and what protects it."""
+    GROUP = "group"
+    """A parent order and its slices, or a basket and its legs, after a change."""
+    GTT = "gtt"
+    """The whole state of one GTT after a change."""
+    CONVERSION = "conversion"
+    """Units moved from one product to another."""
+    TIMES = "times"
+    """Where the market stood when an order was decided, sent, acknowledged, filled."""
     STRATEGY = "strategy"
     """A strategy was switched, or suspended after an error."""
     RECONCILE = "reconcile"
@@ -78,59 +87,3 @@ def freeze(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [freeze(v) for v in value]
     return value
-
-
-def thaw_request(data: Mapping[str, Any]) -> OrderRequest:
-    """The order request that `freeze` turned into ``data``."""
-    return OrderRequest(
-        instrument_key=data["instrument_key"],
-        side=Side(data["side"]),
-        qty=data["qty"],
-        product=Product(data["product"]),
-        order_type=OrderType(data["order_type"]),
-        price=Price(data["price"]),
-        trigger_price=Price(data["trigger_price"]),
-        validity=Validity(data["validity"]),
-        disclosed_qty=data["disclosed_qty"],
-        protection_pct=data["protection_pct"],
-        source=data["source"],
-        reason=data["reason"],
-        stop=Price(data["stop"]),
-        target=Price(data["target"]),
-        client_id=data["client_id"],
-    )
-
-
-def thaw_order(data: Mapping[str, Any]) -> Order:
-    """The order that `freeze` turned into ``data``."""
-    return Order(
-        tag=data["tag"],
-        request=thaw_request(data["request"]),
-        status=OrderStatus(data["status"]),
-        created_ns=data["created_ns"],
-        updated_ns=data["updated_ns"],
-        broker_id=data["broker_id"],
-        exchange_id=data["exchange_id"],
-        filled_qty=data["filled_qty"],
-        average_price=Price(data["average_price"]),
-        raw_status=data["raw_status"],
-        message=data["message"],
-        foreign=data["foreign"],
-        cancel_pending=data["cancel_pending"],
-        modify_pending=data["modify_pending"],
-    )
-
-
-def thaw_fill(data: Mapping[str, Any]) -> Fill:
-    """The fill that `freeze` turned into ``data``."""
-    return Fill(
-        trade_id=data["trade_id"],
-        broker_id=data["broker_id"],
-        tag=data["tag"],
-        instrument_key=data["instrument_key"],
-        side=Side(data["side"]),
-        qty=data["qty"],
-        price=Price(data["price"]),
-        product=Product(data["product"]),
-        time_ns=data["time_ns"],
-    )

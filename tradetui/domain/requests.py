@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tradetui.domain.gtt import GttRequest
 from tradetui.domain.money import Price
-from tradetui.domain.order import OrderRequest, OrderType, Validity
+from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,12 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrder:
-    """Change a working order. All five terms are sent, changed or not (`upstox.md` 2.4)."""
+    """Change a working order. All five terms are sent, changed or not (`upstox.md` 2.4).
+
+    Attributes:
+        qty: The new total, filled units included.
+        urgent: It protects or closes a position: it may use the reserve of the rate limit.
+    """
 
     t_ns: int
     tag: str
@@ -37,6 +43,7 @@ class ModifyOrder:
     validity: Validity
     disclosed_qty: int = 0
     protection_pct: int = -1
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +71,61 @@ class Reconcile:
     t_ns: int
 
 
-Command = PlaceOrder | ModifyOrder | CancelOrder | ProbeTag | Reconcile
+@dataclass(frozen=True, slots=True)
+class PlaceGtt:
+    """Send a new GTT. Its intent is in the journal, synced, before this leaves the process."""
+
+    t_ns: int
+    tag: str
+    request: GttRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyGtt:
+    """Replace quantity and rules of a GTT; all of them are sent."""
+
+    t_ns: int
+    tag: str
+    gtt_id: str
+    request: GttRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelGtt:
+    """Cancel a GTT."""
+
+    t_ns: int
+    tag: str
+    gtt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertPosition:
+    """Move units of a position from one product to another.
+
+    Attributes:
+        side: Side that the position was opened on.
+        qty: Units, positive.
+    """
+
+    t_ns: int
+    tag: str
+    instrument_key: str
+    side: Side
+    qty: int
+    old: Product
+    new: Product
+
+
+Command = (
+    PlaceOrder
+    | ModifyOrder
+    | CancelOrder
+    | PlaceGtt
+    | ModifyGtt
+    | CancelGtt
+    | ConvertPosition
+    | ProbeTag
+    | Reconcile
+)
 """Everything a broker can be asked."""

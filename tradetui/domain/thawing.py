@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date
 from enum import Enum
 from functools import cache
@@ -20,12 +20,15 @@ from tradetui.domain.events import (
     Event,
     FeedEvent,
     FillEvent,
+    GttUpdate,
     HistoryEvent,
+    JournalEvent,
     MarketStatusEvent,
     OperatorEvent,
     OrderUpdate,
     RequestAccepted,
     RequestRefused,
+    RequestSent,
     RequestUnknown,
     TagAbsence,
     TimeEvent,
@@ -43,7 +46,10 @@ _EVENTS: Final[Mapping[str, type[Any]]] = {
         RequestAccepted,
         RequestRefused,
         RequestUnknown,
+        RequestSent,
         FillEvent,
+        GttUpdate,
+        JournalEvent,
         AccountSnapshot,
         TagAbsence,
         OperatorEvent,
@@ -91,7 +97,7 @@ def thaw(kind: Any, data: Any) -> Any:
     ``kind`` is a dataclass of plain values, enums, dates, tuples, mappings, and more such dataclasses.
 
     Raises:
-        KeyError: A field is missing.
+        KeyError: A field without a default is missing.
         TypeError: ``kind`` has a part that has no plain form.
         ValueError: An enum or a date has no such value.
     """
@@ -144,5 +150,18 @@ def _sequence(origin: Any, args: tuple[Any, ...]) -> _Thaw:
 
 def _dataclass(kind: Any) -> _Thaw:
     hints = get_type_hints(kind)
-    parts = [(field.name, _thawer(hints[field.name])) for field in fields(kind) if field.init]
-    return lambda data: kind(**{name: part(data[name]) for name, part in parts})
+    parts = [
+        (field.name, _thawer(hints[field.name]), _is_optional(field)) for field in fields(kind) if field.init
+    ]
+
+    def build(data: Any) -> Any:
+        # A field that was added later is missing in what was written before: its default stands.
+        return kind(
+            **{name: part(data[name]) for name, part, may_lack in parts if not may_lack or name in data}
+        )
+
+    return build
+
+
+def _is_optional(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING

@@ -10,21 +10,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import get_args
 
 from tradetui.domain.errors import StorageError
-from tradetui.domain.events import (
-    AccountSnapshot,
-    Event,
-    FillEvent,
-    OperatorEvent,
-    OrderUpdate,
-    RequestAccepted,
-    RequestRefused,
-    RequestUnknown,
-    TagAbsence,
-    TickEvent,
-    TimeEvent,
-)
+from tradetui.domain.events import AccountEvent, Event, JournalEvent, RequestRefused, TickEvent, TimeEvent
 from tradetui.domain.records import Record
 from tradetui.domain.requests import Command, ModifyOrder, PlaceOrder
 from tradetui.engine import Engine, Outcome
@@ -33,16 +22,7 @@ from tradetui.wiring.parts import JournalPort
 
 log = logging.getLogger(__name__)
 
-_ACCOUNT = (
-    OrderUpdate,
-    RequestAccepted,
-    RequestRefused,
-    RequestUnknown,
-    FillEvent,
-    AccountSnapshot,
-    TagAbsence,
-    OperatorEvent,
-)
+_ACCOUNT = get_args(AccountEvent)
 
 
 class Pump:
@@ -143,7 +123,7 @@ class Pump:
     def _journal_failed(self, error: StorageError) -> None:
         log.error("the journal cannot be written, no order will be sent: %s", error)
         self.journal_error = error
-        self._engine.storage_failed(error.message)
+        self.take(JournalEvent(self._engine.now_ns, error.message))
 
     def flush(self) -> None:
         """Make what was written durable; after a failure, see whether writing works again."""
@@ -156,4 +136,4 @@ class Pump:
                 self._journal_failed(error)
         if failed is not None and self.journal_error is None:
             log.warning("the journal can be written again")
-            self._engine.storage_back()
+            self.take(JournalEvent(self._engine.now_ns, ""))

@@ -103,18 +103,18 @@ class ViewBuilder:
             account=parts.account,
             host=parts.host,
             broker=parts.broker.name,
-            risk_state=desk.state.value,
-            risk_reason=desk.state_reason,
-            armed_until_ns=desk.armed_until_ns,
+            risk_state=desk.books.state.value,
+            risk_reason=desk.books.state_reason,
+            armed_until_ns=desk.books.armed_until_ns,
             feed_state="silent" if engine.silent else engine.feed.state.value,
             feed_reason=engine.feed.reason,
             feed_age_s=(now - engine.last_frame_ns) / _NS if engine.last_frame_ns else 0.0,
             phase=engine.phase(selected or universe[0]) if universe else "",
             indices=tuple(self._index(i) for i in universe if not i.tradable)[:4],
-            day_pnl=desk.day_pnl(),
-            day_charges=desk.day_charges(),
-            capital=desk.limits.capital,
-            available=desk.available(),
+            day_pnl=desk.figures.day_pnl(),
+            day_charges=desk.figures.day_charges(),
+            capital=desk.books.limits.capital,
+            available=desk.figures.available(),
             used=desk.portfolio.used or 0,
             subscribed=len(universe),
             stale_count=sum(row.stale for row in rows),
@@ -247,7 +247,7 @@ class ViewBuilder:
         desk = self._engine.desk
         market = self._engine.market(position.instrument_key)
         instrument = self._engine.universe.get(position.instrument_key)
-        unrealised = desk.unrealised(position) if position.qty else 0
+        unrealised = desk.figures.unrealised(position) if position.qty else 0
         key = (position.instrument_key, position.product)
         limit = self._engine.settings.limits.stale_warn_s
         return PositionRow(
@@ -260,7 +260,7 @@ class ViewBuilder:
             realised=position.realised,
             unrealised=unrealised,
             pnl=position.realised + unrealised,
-            charges=desk.charges_of(*key),
+            charges=desk.figures.charges_of(*key),
             naked=bool(position.qty) and not self._protected(position),
             stale=market.age_s is None or market.age_s > limit,
         )
@@ -295,15 +295,15 @@ class ViewBuilder:
             position = desk.portfolio.positions[key]
             if len(who) == 1:
                 (name,) = who
-                earned[name] = earned.get(name, 0) + position.realised + desk.unrealised(position)
+                earned[name] = earned.get(name, 0) + position.realised + desk.figures.unrealised(position)
         return earned
 
     def _gauges(self) -> tuple[Gauge, ...]:
         desk, limits = self._engine.desk, self._engine.settings.limits
-        loss = max(0, -(desk.day_pnl() - desk.day_charges()))
+        loss = max(0, -(desk.figures.day_pnl() - desk.figures.day_charges()))
         positions = desk.portfolio.open_positions()
         most = round(limits.capital * limits.max_leverage)
-        exposure, used = desk.exposure(), max(0, limits.capital - desk.available())
+        exposure, used = desk.figures.exposure(), max(0, limits.capital - desk.figures.available())
         gauges = [
             _gauge(
                 "Day loss",
@@ -325,8 +325,8 @@ class ViewBuilder:
                 f"{format_rupees(used, 0)} / {format_rupees(limits.capital, 0)}",
             ),
         ]
-        if desk.state is not RiskState.ACTIVE:
-            gauges.insert(0, Gauge("State", 1, 1, desk.state.value, Verdict.BLOCK))
+        if desk.books.state is not RiskState.ACTIVE:
+            gauges.insert(0, Gauge("State", 1, 1, desk.books.state.value, Verdict.BLOCK))
         return tuple(gauges)
 
     def _health(self) -> Health:

@@ -17,7 +17,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from tradetui.domain.calendar import ist_date
-from tradetui.domain.records import Record, RecordKind, thaw_fill, thaw_order
+from tradetui.domain.order import Fill, Order
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.thawing import thaw
 from tradetui.storage.schema import LEDGER, create
 
 if TYPE_CHECKING:
@@ -257,7 +259,7 @@ def _request(data: Mapping[str, Any]) -> Row:
 
 
 def _order(data: Mapping[str, Any]) -> Row:
-    order = thaw_order(data)  # refuses what is not an order before it reaches a table
+    order = thaw(Order, data)  # refuses what is not an order before it reaches a table
     return {
         "tag": order.tag,
         "status": order.status.value,
@@ -279,7 +281,7 @@ def _order(data: Mapping[str, Any]) -> Row:
 
 
 def _fill(data: Mapping[str, Any]) -> Row:
-    fill = thaw_fill(data)
+    fill = thaw(Fill, data)
     return {
         "trade_id": fill.trade_id,
         "broker_id": fill.broker_id,

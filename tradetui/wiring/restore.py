@@ -13,7 +13,8 @@ from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Fill, Order, Product, Side
 from tradetui.domain.portfolio import Opening
 from tradetui.domain.position import Position, PositionKey
-from tradetui.domain.records import Record, RecordKind, thaw_fill, thaw_order
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.thawing import thaw
 from tradetui.risk.checks import RiskState
 
 
@@ -58,7 +59,7 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
         is_today = day == today
         match record.kind:
             case RecordKind.FILL:
-                fill = thaw_fill(record.data)
+                fill = thaw(Fill, record.data)
                 if (fill.trade_id, fill.broker_id) in seen:
                     continue
                 seen.add((fill.trade_id, fill.broker_id))
@@ -75,7 +76,7 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
             case RecordKind.SIGNAL if is_today:
                 past.signals.append((record.t_ns, record.data))
             case RecordKind.INTENT | RecordKind.ORDER if is_today:
-                order = thaw_order(record.data)
+                order = thaw(Order, record.data)
                 if record.kind is RecordKind.INTENT and not order.request.source.startswith("exit"):
                     past.entries += 1
                 past.orders[order.tag] = order
@@ -166,5 +167,5 @@ def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     for fill in past.fills:
         desk.rebook(fill)
     if past.risk_state is not RiskState.ACTIVE:
-        desk.state, desk.state_reason = past.risk_state, past.risk_reason
-    desk.entries_today = past.entries
+        desk.books.state, desk.books.state_reason = past.risk_state, past.risk_reason
+    desk.books.entries_today = past.entries

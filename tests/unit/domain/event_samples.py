@@ -10,17 +10,22 @@ from tradetui.domain.events import (
     Event,
     FeedEvent,
     FillEvent,
+    GttUpdate,
     HistoryEvent,
     Holding,
+    JournalEvent,
     MarketStatusEvent,
     OperatorEvent,
     OrderUpdate,
     RequestAccepted,
     RequestRefused,
+    RequestSent,
     RequestUnknown,
     TagAbsence,
     TimeEvent,
 )
+from tradetui.domain.exit_plan import ExitPlan, Trail
+from tradetui.domain.gtt import GttRequest, GttRule, RuleState
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle
 from tradetui.domain.order import Fill, OrderRequest, Side
@@ -31,8 +36,24 @@ WHOLE = st.integers(-(2**62), 2**62)
 REALS = st.floats(allow_nan=False)
 _CANDLE = st.builds(Candle, open=REALS, high=REALS, low=REALS, close=REALS, oi=REALS)
 _FILL = st.builds(Fill, trade_id=WORDS, broker_id=WORDS, tag=WORDS, instrument_key=WORDS)
+_TRAIL = st.none() | st.builds(Trail)
 _REQUEST = st.builds(
-    OrderRequest, instrument_key=WORDS, source=WORDS, reason=WORDS, client_id=WORDS, qty=WHOLE
+    OrderRequest,
+    instrument_key=WORDS,
+    source=WORDS,
+    reason=WORDS,
+    client_id=WORDS,
+    qty=WHOLE,
+    trail=_TRAIL,
+    group=WORDS,
+)
+_RULE = st.builds(GttRule, trigger_price=WHOLE, trailing_gap=WHOLE)
+_RULE_STATE = st.builds(RuleState, rule=_RULE, raw_status=WORDS, order_id=WORDS, message=WORDS)
+_GTT_UPDATE = st.builds(
+    GttUpdate, gtt_id=WORDS, instrument_key=WORDS, rules=st.lists(_RULE_STATE, max_size=3).map(tuple)
+)
+_GTT = st.builds(
+    GttRequest, instrument_key=WORDS, rules=st.lists(_RULE, max_size=3).map(tuple), source=WORDS, reason=WORDS
 )
 _UPDATE = st.builds(
     OrderUpdate,
@@ -54,6 +75,9 @@ _SNAPSHOT = st.builds(
     holdings=st.none() | st.lists(st.builds(Holding, instrument_key=WORDS), max_size=2).map(tuple),
     available=st.none() | WHOLE,
     used=st.none() | WHOLE,
+    gtts=st.none() | st.lists(_GTT_UPDATE, max_size=2).map(tuple),
+    locked_segments=st.none() | st.lists(WORDS, max_size=2).map(tuple),
+    may_sell_holdings=st.none() | st.booleans(),
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(TimeEvent, WHOLE),
@@ -67,7 +91,20 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(FillEvent, WHOLE, _FILL),
     _SNAPSHOT,
     st.builds(TagAbsence, WHOLE, WORDS),
-    st.builds(OperatorEvent, request=st.none() | _REQUEST, tag=WORDS, name=WORDS, note=WORDS),
+    _GTT_UPDATE,
+    st.builds(RequestSent, kind=WORDS, tag=WORDS),
+    st.builds(JournalEvent, problem=WORDS),
+    st.builds(
+        OperatorEvent,
+        request=st.none() | _REQUEST,
+        tag=WORDS,
+        name=WORDS,
+        note=WORDS,
+        basket=st.lists(_REQUEST, max_size=2).map(tuple),
+        gtt=st.none() | _GTT,
+        plan=st.none() | st.builds(ExitPlan, trail=_TRAIL),
+        value=REALS,
+    ),
 )
 INSTRUMENTS = st.builds(
     Instrument,

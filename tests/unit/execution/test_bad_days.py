@@ -50,7 +50,7 @@ class Bench:
             note=lambda kind, data: self.records.append((kind, data)),
             tag_prefix="tt",
         )
-        self.desk.feed_up = True
+        self.desk.books.feed_up = True
         self.now = NOON_NS
         self.desk.on_time(self.now)
         self._trades = 0
@@ -241,7 +241,7 @@ def test_stops_move_and_entries_do_not_while_trading_is_off(how: str) -> None:
     entry = bench.send(Side.BUY, 10, price=to_price(99))
     bench.rest(entry)
     if how == "halted":
-        bench.desk.state = RiskState.HALTED
+        bench.desk.books.state = RiskState.HALTED
     else:
         bench.hear(OperatorKind.DISARM)
     bench.hear(OperatorKind.MODIFY, tag=entry.tag, price=to_price("99.5"))
@@ -273,7 +273,7 @@ def test_a_closing_order_passes_while_halted_and_disarmed() -> None:
 
 
 def test_o13_a_key_that_is_held_makes_one_order_and_no_refusals(bench: Bench) -> None:
-    bench.desk.limits = Limits(capital=to_money(1_000_000), max_trades_per_day=1)
+    bench.desk.books.limits = Limits(capital=to_money(1_000_000), max_trades_per_day=1)
     request = OrderRequest(KEY, Side.BUY, 10, price=to_price(100), client_id="ticket-1")
     for _ in range(20):
         bench.hear(OperatorKind.PLACE, request=request)

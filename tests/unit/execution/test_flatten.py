@@ -36,8 +36,8 @@ class Floor:
             note=lambda kind, data: None,
             tag_prefix="tt",
         )
-        self.desk.feed_up = True
-        self.desk.now_ns = T0
+        self.desk.books.feed_up = True
+        self.desk.books.now_ns = T0
 
     def say(self, event: Any) -> None:
         self.desk.on_account(event)

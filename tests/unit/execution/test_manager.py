@@ -24,8 +24,9 @@ from tradetui.domain.events import (
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import ALLOWED, Fill, Order, OrderRequest, OrderStatus, Product, Side
 from tradetui.domain.portfolio import Portfolio
-from tradetui.domain.records import RecordKind, thaw_order
+from tradetui.domain.records import RecordKind
 from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.thawing import thaw
 from tradetui.execution.manager import OrderManager
 
 S = 1_000_000_000
@@ -89,7 +90,7 @@ def test_the_intent_is_recorded_before_the_command_exists(bench: Bench) -> None:
     manager.place(BUY, S)
     assert seen == [2]
     assert [kind for kind, _ in bench.records] == [RecordKind.INTENT, RecordKind.ORDER]
-    assert thaw_order(bench.records[0][1]).status is OrderStatus.INTENT
+    assert thaw(Order, bench.records[0][1]).status is OrderStatus.INTENT
 
 
 def test_o13_one_client_id_makes_one_order(bench: Bench) -> None:
@@ -315,7 +316,7 @@ def test_states_move_by_the_table_only_and_quantities_never_shrink(
     for move, n in steps:
         before = bench.order()
         move(bench, n)
-        walked = [thaw_order(data) for kind, data in bench.records if kind is RecordKind.ORDER]
+        walked = [thaw(Order, data) for kind, data in bench.records if kind is RecordKind.ORDER]
         for old, new in itertools.pairwise(walked):
             assert old.status is new.status or new.status in ALLOWED[old.status]
         assert bench.order().filled_qty >= before.filled_qty

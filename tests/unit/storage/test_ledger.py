@@ -27,9 +27,10 @@ from tests.unit.storage.samples import (
     record,
 )
 from tradetui.domain.errors import JournalDamaged
-from tradetui.domain.order import OrderStatus, Product, Side
+from tradetui.domain.order import Fill, OrderStatus, Product, Side
 from tradetui.domain.portfolio import Opening, Portfolio
-from tradetui.domain.records import Record, RecordKind, thaw_fill
+from tradetui.domain.records import Record, RecordKind
+from tradetui.domain.thawing import thaw
 from tradetui.journal import Journal
 from tradetui.journal import files as journal_files
 from tradetui.journal import read as read_journal
@@ -169,7 +170,7 @@ def test_positions_are_the_domains_fold_under_any_duplication(
     book = Portfolio()
     for one in records:
         if one.kind is RecordKind.FILL:
-            book.book(thaw_fill(one.data))
+            book.book(thaw(Fill, one.data))
         else:
             data = dict(one.data)
             book.open_with(

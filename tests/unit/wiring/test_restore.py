@@ -54,8 +54,8 @@ def test_orders_trades_and_positions_come_back_equal(tmp_path: Path) -> None:
     assert new.engine.desk.manager.orders == rig.engine.desk.manager.orders
     assert new.engine.desk.portfolio.positions == rig.engine.desk.portfolio.positions
     assert new.engine.desk.portfolio.fills == rig.engine.desk.portfolio.fills
-    assert new.engine.desk.day_charges() == rig.engine.desk.day_charges()
-    assert new.engine.desk.day_pnl() != 0
+    assert new.engine.desk.figures.day_charges() == rig.engine.desk.figures.day_charges()
+    assert new.engine.desk.figures.day_pnl() != 0
     assert new.records == [], "nothing is recorded a second time"
 
 
@@ -97,9 +97,9 @@ def test_a_halt_the_loss_and_the_entries_survive() -> None:
     rig.ask(OperatorKind.KILL, note="me")
     new = again(read_past(rig.records, DAY, PREFIX))
     desk = new.engine.desk
-    assert (desk.state, desk.state_reason) == (RiskState.HALTED, "kill pulled by me")
-    assert desk.day_pnl() == to_money(-100)
-    assert desk.entries_today >= 1
+    assert (desk.books.state, desk.books.state_reason) == (RiskState.HALTED, "kill pulled by me")
+    assert desk.figures.day_pnl() == to_money(-100)
+    assert desk.books.entries_today >= 1
 
 
 def test_a_watched_stop_is_watched_again_and_a_closed_one_is_not() -> None:

@@ -125,7 +125,7 @@ class UpstoxBroker:
             self._spawn(self._reconcile(command), self._tasks)
         elif isinstance(command, ProbeTag):
             self._spawn(self._probe(command), self._tasks)
-        else:
+        elif isinstance(command, PlaceOrder | ModifyOrder | CancelOrder):
             # Under way from now on, not from when its task first runs: a read may begin in between.
             self._flight += 1
             self._in_flight[self._flight] = command
