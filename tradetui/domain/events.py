@@ -103,6 +103,7 @@ class OrderUpdate:
         filled_qty: Units filled so far.
         average_price: Average price of the fills so far.
         message: The broker's words on a rejection.
+        by_broker: Placed by the broker itself (its square-off of intraday positions), not by the account's holder.
     """
 
     t_ns: int
@@ -124,6 +125,7 @@ class OrderUpdate:
     average_price: Price | None = None
     message: str = ""
     exchange_time_ns: int = 0
+    by_broker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,7 @@ class AccountSnapshot:
         gtts: Every GTT of the account; ``None`` when that read failed.
         locked_segments: Segments that the account's own kill switch at the broker has closed; ``None`` when not read.
         may_sell_holdings: Delivery sales need no further authorisation (DDPI or POA); ``None`` when not known.
+        odd_rows: Rows of the order book that could not be read, as text: shown, and no proof of anything.
     """
 
     t_ns: int
@@ -283,6 +286,7 @@ class AccountSnapshot:
     gtts: tuple[GttUpdate, ...] | None = None
     locked_segments: tuple[str, ...] | None = None
     may_sell_holdings: bool | None = None
+    odd_rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,18 +57,28 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True)
 class ProbeTag:
-    """Find out whether an order with this tag exists at the broker (book and history, by tag)."""
+    """Find out whether an order with this tag exists at the broker (book and history, by tag).
+
+    Attributes:
+        broker_id: The broker's id, where known: an order that carries no label of ours is looked up by it.
+    """
 
     t_ns: int
     tag: str
     instrument_key: str
+    broker_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Read order book, trades, positions and funds, and report them as an `AccountSnapshot`."""
+    """Read order book, trades, positions and funds, and report them as an `AccountSnapshot`.
+
+    Attributes:
+        gtts: Read the GTT book too, even if it is not due: something about a GTT is not known.
+    """
 
     t_ns: int
+    gtts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
