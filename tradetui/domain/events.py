@@ -272,7 +272,7 @@ class AccountSnapshot:
         gtts: Every GTT of the account; ``None`` when that read failed.
         locked_segments: Segments that the account's own kill switch at the broker has closed; ``None`` when not read.
         may_sell_holdings: Delivery sales need no further authorisation (DDPI or POA); ``None`` when not known.
-        odd_rows: Rows of the order book that could not be read, as text: shown, and no proof of anything.
+        odd_rows: Rows of the order and GTT books that could not be read, as text: shown. With any, nothing is absent.
     """
 
     t_ns: int

@@ -32,6 +32,7 @@ from tradetui.brokers.upstox.endpoints import Endpoint
 from tradetui.brokers.upstox.errors import AuthRefused, first_error, refusal
 from tradetui.brokers.upstox.governor import Governor, Lane
 from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.brokers.upstox.permit import Permit, no_live_orders
 from tradetui.brokers.upstox.redact import redact, redact_text
 from tradetui.brokers.upstox.tokens import AccessToken, check_bound
 from tradetui.brokers.upstox.transport import Broken, RawReply, Transport, Workers
@@ -94,6 +95,7 @@ class UpstoxApi:
         connect_s: Seconds to wait for a connection.
         read_s: Seconds to wait for each piece of an answer.
         note: Takes redacted requests and replies.
+        permit: Asked before every write leaves; without one, nothing is sent to a real exchange.
 
     Raises:
         AuthError: The token was issued by another host.
@@ -108,6 +110,7 @@ class UpstoxApi:
         connect_s: float = 5.0,
         read_s: float = 10.0,
         note: WireNote | None = None,
+        permit: Permit = no_live_orders,
     ) -> None:
         self.hosts = hosts
         self.governor = governor or Governor()
@@ -115,7 +118,7 @@ class UpstoxApi:
         self._token: AccessToken | None = None
         if token is not None:
             self.use_token(token)
-        self._transport = Transport(hosts, connect_s=connect_s, read_s=read_s)
+        self._transport = Transport(hosts, connect_s=connect_s, read_s=read_s, permit=permit)
         self._order_workers = Workers(_ORDER_WORKERS, "upstox-orders")
         self._read_workers = Workers(_READ_WORKERS, "upstox-reads")
         self._deadline_s = connect_s + read_s + _GRACE_S
@@ -151,6 +154,7 @@ class UpstoxApi:
         form: Sequence[tuple[str, str]] | None = None,
         lane: Lane = Lane.NORMAL,
         max_wait_s: float | None = None,
+        sending: Callable[[], None] | None = None,
     ) -> Reply:
         """Send one request, once, and judge its answer.
 
@@ -162,6 +166,7 @@ class UpstoxApi:
             form: Form body, instead of ``body``.
             lane: Who asks, for the order limits.
             max_wait_s: Longest wait for our own rate limits.
+            sending: Called once, right before the bytes go out.
 
         Raises:
             AuthError: No token, a token of another host, or a refused one.
@@ -181,6 +186,8 @@ class UpstoxApi:
             endpoint, bearer=bearer, path=path or {}, query=query, body=body, form=form,
         )  # fmt: skip
         workers = self._order_workers if endpoint.is_order else self._read_workers
+        if sending is not None:
+            sending()
         try:
             future = workers.submit(send)
         except RuntimeError as error:
