@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from tradetui import __version__
 from tradetui.brokers.upstox.endpoints import Endpoint
 from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.brokers.upstox.permit import Permit, needs_permit, no_live_orders
 from tradetui.domain.errors import AuthError
 from tradetui.domain.secret import Secret
 from tradetui.domain.text import clean
@@ -136,10 +137,19 @@ class Transport:
         hosts: Where to send.
         connect_s: Seconds to wait for a connection.
         read_s: Seconds to wait for each piece of an answer.
+        permit: Asked before every write leaves.
     """
 
-    def __init__(self, hosts: Hosts, *, connect_s: float = 5.0, read_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        *,
+        connect_s: float = 5.0,
+        read_s: float = 10.0,
+        permit: Permit = no_live_orders,
+    ) -> None:
         self._hosts = hosts
+        self._permit = permit
         self._timeout = (connect_s, read_s)
         self._client: Any = None
         self._lock = threading.Lock()
@@ -159,6 +169,7 @@ class Transport:
         Raises:
             Broken: No whole answer came.
             AuthError: The SDK would have sent the bearer to another host.
+            BrokerError, StorageError: This run may not write orders there, or not any more.
         """
         client = self._ready()
         headers = {"Accept": "application/json"}
@@ -170,9 +181,11 @@ class Transport:
             if (config.host, config.order_host) != (self._hosts.main, self._hosts.order):
                 raise AuthError("the HTTP client points at another host than this token's: nothing was sent")
         started = time.perf_counter()
-        status, content_type, content = self._send(
-            client, endpoint, headers, dict(path), list(query), body, None if form is None else list(form)
-        )
+        fields = None if form is None else list(form)
+        with self._permit(endpoint, self._hosts) if needs_permit(endpoint) else contextlib.nullcontext():
+            status, content_type, content = self._send(
+                client, endpoint, headers, dict(path), list(query), body, fields
+            )
         elapsed_ms = (time.perf_counter() - started) * 1000
         return RawReply(status, content, content_type.lower(), elapsed_ms)
 
