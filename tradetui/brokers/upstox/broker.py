@@ -12,16 +12,18 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.account import AccountReader, profile_of
 from tradetui.brokers.upstox.api import Reply, UpstoxApi
-from tradetui.brokers.upstox.governor import Lane
+from tradetui.brokers.upstox.fills import FillReader
 from tradetui.brokers.upstox.link import Backoff
 from tradetui.brokers.upstox.portfolio_stream import UPDATE_TYPES, PortfolioStream
 from tradetui.brokers.upstox.redact import redact
+from tradetui.brokers.upstox.requests_out import WRITES, Write, answer_id, kind_of, prepare
 from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.domain.errors import AuthError, OutcomeUnknown, TradeTuiError
 from tradetui.domain.events import (
@@ -32,28 +34,21 @@ from tradetui.domain.events import (
     OrderUpdate,
     RequestAccepted,
     RequestRefused,
+    RequestSent,
     RequestUnknown,
     TagAbsence,
     TickEvent,
     TimeEvent,
 )
-from tradetui.domain.money import to_rupees
-from tradetui.domain.order import OrderType
-from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.requests import Command, ProbeTag, Reconcile
 from tradetui.domain.text import clean
-from tradetui.execution.exits import SOURCE as EXIT_SOURCE
 from tradetui.ports import Clock, EventSink
 
 log = logging.getLogger(__name__)
 
-PLACE_WAIT_S: Final = 5.0
-"""Longest wait of a new order for our own rate limit; an older decision is not worth sending."""
-CHANGE_WAIT_S: Final = 30.0
 _STREAM_WAIT_S: Final = 5.0
 _CLOSE_WAIT_S: Final = 5.0
 _MORE_READS: Final = 2
-_FILL_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Pauses between looks for a fill that the stream told of and the trade list does not show yet."""
 
 
 class UpstoxBroker:
@@ -76,12 +71,14 @@ class UpstoxBroker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writes: set[asyncio.Task[None]] = set()
         self._stream_task: asyncio.Task[None] | None = None
-        self._in_flight: dict[int, PlaceOrder | ModifyOrder | CancelOrder] = {}
+        self._in_flight: dict[int, Write] = {}
         self._flight = 0
         self._newest: dict[str, tuple[int, int, int]] = {}
-        self._fill_targets: dict[str, int] = {}
-        self._booked: dict[str, dict[str, int]] = {}
-        self._moves = 0
+        self._fills = FillReader(
+            self._reader,
+            lambda fill: self._put(FillEvent(self._now(), fill)),
+            lambda work: self._spawn(work, self._tasks),
+        )
         self._reading: asyncio.Lock = asyncio.Lock()
         self._snapshots_waiting = 0
         self._started = self._closed = False
@@ -108,7 +105,7 @@ class UpstoxBroker:
             BrokerError: It refused to say who we are or how the account stands.
         """
         self._sink = sink
-        self.profile = profile_of((await self._api.call(ep.PROFILE)).data)
+        self.profile = await self._reader.profile()
         if self.profile.get("is_active") is False:
             log.warning("the broker says that this account is not active")
         self._stream_task = asyncio.create_task(self._stream.run(), name="portfolio stream")
@@ -125,7 +122,7 @@ class UpstoxBroker:
             self._spawn(self._reconcile(command), self._tasks)
         elif isinstance(command, ProbeTag):
             self._spawn(self._probe(command), self._tasks)
-        elif isinstance(command, PlaceOrder | ModifyOrder | CancelOrder):
+        elif isinstance(command, WRITES):
             # Under way from now on, not from when its task first runs: a read may begin in between.
             self._flight += 1
             self._in_flight[self._flight] = command
@@ -155,16 +152,16 @@ class UpstoxBroker:
         """
         self._api.use_token(token)
         self._stream.login_changed()
-        self._spawn(self._read_account("after the new login"), self._tasks)
+        self._spawn(self._new_login(), self._tasks)
 
     # --- out ------------------------------------------------------------------------------------------
 
-    async def _write(self, command: PlaceOrder | ModifyOrder | CancelOrder, flight: int) -> None:
+    async def _write(self, command: Write, flight: int) -> None:
         """Send one request and report what its answer means."""
-        kind = _KINDS[type(command)]
+        kind = kind_of(command)
         try:
-            reply = await self._send(command)
-            broker_id = _order_id(kind, reply)
+            reply = await self._send(command, kind)
+            broker_id = answer_id(kind, reply.data)
             if kind == "place":
                 self._reader.tag_of[broker_id] = command.tag
             self._put(RequestAccepted(self._now(), kind, command.tag, broker_id, reply.latency_ms))
@@ -179,20 +176,38 @@ class UpstoxBroker:
             self._put(RequestUnknown(self._now(), kind, command.tag, "internal error; see the log"))
         finally:
             del self._in_flight[flight]
+            if kind.startswith("gtt"):
+                self._reader.gtts_changed()
 
-    async def _send(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> Reply:
-        if isinstance(command, PlaceOrder):
-            lane = Lane.EXIT if command.request.source == EXIT_SOURCE else Lane.NORMAL
-            body = place_body(command)
-            return await self._api.call(ep.PLACE, body=body, lane=lane, max_wait_s=PLACE_WAIT_S)
-        if isinstance(command, ModifyOrder):
-            return await self._api.call(ep.MODIFY, body=modify_body(command), max_wait_s=CHANGE_WAIT_S)
-        query = [("order_id", command.broker_id)]
-        return await self._api.call(ep.CANCEL, query=query, lane=Lane.EXIT, max_wait_s=CHANGE_WAIT_S)
+    async def _send(self, command: Write, kind: str) -> Reply:
+        out = prepare(command)
+        return await self._api.call(
+            out.endpoint,
+            body=out.body,
+            query=out.query,
+            lane=out.lane,
+            max_wait_s=out.max_wait_s,
+            sending=partial(self._leaving, kind, command.tag),
+        )
+
+    def _leaving(self, kind: str, tag: str) -> None:
+        """Bytes are about to go out. Whatever goes wrong in telling so must not keep them back."""
+        try:
+            self._put(RequestSent(self._now(), kind, tag))
+        except Exception:
+            log.exception("the moment of sending was not taken down")
 
     # --- in: reads ------------------------------------------------------------------------------------
 
+    async def _new_login(self) -> None:
+        with contextlib.suppress(TradeTuiError):
+            # What it may do can have changed; the account's own reading says what else is wrong.
+            self.profile = await self._reader.profile()
+        await self._read_account("after the new login")
+
     async def _reconcile(self, command: Reconcile) -> None:
+        if command.gtts:
+            self._reader.gtts_changed()
         if self._snapshots_waiting:
             return  # one that has not begun yet answers this too
         await self._read_account("for reconciliation")
@@ -219,33 +234,32 @@ class UpstoxBroker:
             self._snapshots_waiting -= 1
             moves, snapshot = await self._read_once()
             for _ in range(_MORE_READS if patient else 0):
-                if moves == self._moves:
+                if moves == self._fills.moves:
                     break
                 moves, snapshot = await self._read_once()
-            if moves != self._moves:
+            if moves != self._fills.moves:
                 # Positions and trades were read at different moments of a moving account.
                 snapshot = replace(snapshot, positions=None)
-            for fill in snapshot.fills:
-                self._booked.setdefault(fill.broker_id, {})[fill.trade_id] = fill.qty
+            self._fills.reported(snapshot.fills)
             self._put(snapshot)
 
     async def _read_once(self) -> tuple[int, AccountSnapshot]:
         """The account, and how many moves had been seen when the read began."""
-        moves = self._moves
+        moves = self._fills.moves
         # A request under way may not be in the book yet: judge absence only of what is older.
         asked_ns = min([self._clock.now_ns(), *(one.t_ns for one in self._in_flight.values())])
         return moves, await self._reader.snapshot(asked_ns)
 
     async def _probe(self, command: ProbeTag) -> None:
         try:
-            found = await self._reader.by_tag(command.tag)
+            found = await self._reader.by_tag(command.tag, command.broker_id)
         except TradeTuiError as error:
             # A failed look proves nothing, so nothing is reported.
             log.warning("order %s could not be looked up: %s", command.tag, error.message)
             return
         for update in found:
             self._put(update)
-            self._want_fills(update)
+            self._fills.want(update)
         under_way = any(one.tag == command.tag for one in self._in_flight.values())
         if not found and not under_way:
             self._put(TagAbsence(self._now(), command.tag))
@@ -259,6 +273,7 @@ class UpstoxBroker:
 
     def _on_up(self) -> None:
         log.info("portfolio stream connected")
+        self._reader.gtts_changed()
         if self._started:
             self._spawn(self._read_account("after the stream came back"), self._tasks)
 
@@ -269,19 +284,33 @@ class UpstoxBroker:
     def _on_push(self, frame: Mapping[str, Any]) -> None:
         if self._api.note is not None:
             self._api.note({"dir": "push", "body": redact(frame)})
-        kind = frame.get("update_type")
-        if kind == "holding":
-            self._reader.holdings_changed()
-        if kind != "order":
-            return
+        match frame.get("update_type"):
+            case "order":
+                self._on_order_push(frame)
+            case "gtt_order":
+                self._on_gtt_push(frame)
+            case "holding":
+                self._reader.holdings_changed()
+            case _:
+                pass
+
+    def _on_order_push(self, frame: Mapping[str, Any]) -> None:
         for update in parse.each(
-            [frame], lambda row: parse.order_update(row, self._now(), Evidence.STREAM), "order push"
+            [frame], lambda row: self._reader.update_of(row, Evidence.STREAM), "order push"
         ):
             if self._is_stale(update, frame):
                 continue
             self._reader.remember([update])
             self._put(update)
-            self._want_fills(update)
+            self._fills.want(update)
+
+    def _on_gtt_push(self, frame: Mapping[str, Any]) -> None:
+        for update in parse.each(
+            [frame], lambda row: parse.gtt_update(row, self._now(), Evidence.STREAM), "GTT push"
+        ):
+            self._put(update)
+        # Pushes may come in the wrong order and carry no number: the book says which one is the newest.
+        self._reader.gtts_changed()
 
     def _is_stale(self, update: OrderUpdate, frame: Mapping[str, Any]) -> bool:
         """Whether a newer push of the same order has been seen (pushes may be swapped, `upstox.md` 4)."""
@@ -295,43 +324,6 @@ class UpstoxBroker:
             return True
         self._newest[update.broker_id] = mark
         return False
-
-    # --- fills ----------------------------------------------------------------------------------------
-
-    def _want_fills(self, update: OrderUpdate) -> None:
-        """Read an order's trades if it has more fills than we have reported."""
-        target, broker_id = update.filled_qty or 0, update.broker_id
-        if target <= max(self._fill_targets.get(broker_id, 0), self._reported(broker_id)):
-            return
-        self._moves += 1
-        reading = broker_id in self._fill_targets
-        self._fill_targets[broker_id] = target
-        if not reading:
-            self._spawn(self._fetch_fills(broker_id), self._tasks)
-
-    def _reported(self, broker_id: str) -> int:
-        return sum(self._booked.get(broker_id, {}).values())
-
-    async def _fetch_fills(self, broker_id: str) -> None:
-        """Read trades until they add up to what was pushed; at last leave it to the reconciliation."""
-        try:
-            for pause_s in (*_FILL_PAUSES_S, 0.0):
-                try:
-                    fills = await self._reader.fills_of(broker_id)
-                except TradeTuiError as error:
-                    log.warning("trades of order %s could not be read: %s", broker_id, error.message)
-                    fills = []
-                booked = self._booked.setdefault(broker_id, {})
-                for fill in fills:
-                    if fill.trade_id not in booked:
-                        booked[fill.trade_id] = fill.qty
-                        self._put(FillEvent(self._now(), fill))
-                if self._reported(broker_id) >= self._fill_targets[broker_id]:
-                    return
-                await asyncio.sleep(pause_s)
-            log.error("the broker shows fewer trades of order %s than it reported", broker_id)
-        finally:
-            del self._fill_targets[broker_id]
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -350,61 +342,6 @@ class UpstoxBroker:
         group.add(task)
         task.add_done_callback(group.discard)
         task.add_done_callback(_complain)
-
-
-_KINDS: Final = {PlaceOrder: "place", ModifyOrder: "modify", CancelOrder: "cancel"}
-
-
-def place_body(command: PlaceOrder) -> dict[str, Any]:
-    """The body of a place request, v3 (`upstox.md` 2.4)."""
-    request = command.request
-    body: dict[str, Any] = {
-        "instrument_token": request.instrument_key,
-        "transaction_type": request.side.value,
-        "quantity": request.qty,
-        "product": request.product.value,
-        "order_type": request.order_type.value,
-        "price": to_rupees(request.price),
-        "trigger_price": to_rupees(request.trigger_price),
-        "validity": request.validity.value,
-        "disclosed_quantity": request.disclosed_qty,
-        "is_amo": False,
-        "tag": command.tag,
-        "slice": False,
-    }
-    if request.order_type in (OrderType.MARKET, OrderType.SL_M):
-        body["market_protection"] = request.protection_pct
-    return body
-
-
-def modify_body(command: ModifyOrder) -> dict[str, Any]:
-    """The body of a modify request, v3: all terms, changed or not (`upstox.md` 2.4)."""
-    body: dict[str, Any] = {
-        "order_id": command.broker_id,
-        "quantity": command.qty,
-        "order_type": command.order_type.value,
-        "validity": command.validity.value,
-        "price": to_rupees(command.price),
-        "trigger_price": to_rupees(command.trigger_price),
-        "disclosed_quantity": command.disclosed_qty,
-    }
-    if command.order_type in (OrderType.MARKET, OrderType.SL_M):
-        body["market_protection"] = command.protection_pct
-    return body
-
-
-def _order_id(kind: str, reply: Reply) -> str:
-    """The order id of an accepted request.
-
-    Raises:
-        OutcomeUnknown: There is none.
-    """
-    data = profile_of(reply.data)
-    ids = data.get("order_ids")
-    broker_id = clean(ids[0] if isinstance(ids, list) and ids else data.get("order_id"), 60)
-    if not broker_id and kind == "place":
-        raise OutcomeUnknown("the broker's answer names no order", "Its books will tell")
-    return broker_id
 
 
 def _complain(task: asyncio.Task[None]) -> None:

@@ -34,6 +34,11 @@ class Endpoint:
 PLACE: Final = Endpoint("POST", "/v3/order/place", write=True)
 MODIFY: Final = Endpoint("PUT", "/v3/order/modify", write=True)
 CANCEL: Final = Endpoint("DELETE", "/v3/order/cancel", write=True)
+GTT_PLACE: Final = Endpoint("POST", "/v3/order/gtt/place", write=True)
+GTT_MODIFY: Final = Endpoint("PUT", "/v3/order/gtt/modify", write=True)
+GTT_CANCEL: Final = Endpoint("DELETE", "/v3/order/gtt/cancel", write=True)
+GTT_BOOK: Final = Endpoint("GET", "/v3/order/gtt")
+CONVERT: Final = Endpoint("PUT", "/v2/portfolio/convert-position", write=True)
 ORDER_BOOK: Final = Endpoint("GET", "/v2/order/retrieve-all")
 ORDER_DETAILS: Final = Endpoint("GET", "/v2/order/details")
 ORDER_HISTORY: Final = Endpoint("GET", "/v2/order/history")
@@ -46,6 +51,11 @@ FUNDS: Final = Endpoint("GET", "/v3/user/get-funds-and-margin")
 FUNDS_V2: Final = Endpoint("GET", "/v2/user/get-funds-and-margin")
 PROFILE: Final = Endpoint("GET", "/v2/user/profile")
 USER_IP: Final = Endpoint("GET", "/v2/user/ip")
+KILL_SWITCH: Final = Endpoint("GET", "/v2/user/kill-switch")
+SET_KILL_SWITCH: Final = Endpoint("POST", "/v2/user/kill-switch", write=True)
+MARGIN: Final = Endpoint("POST", "/v2/charges/margin")
+"""A question, although it is posted: it changes nothing."""
+BROKERAGE: Final = Endpoint("GET", "/v2/charges/brokerage")
 LTP: Final = Endpoint("GET", "/v3/market-quote/ltp")
 CANDLES: Final = Endpoint(
     "GET", "/v3/historical-candle/{key}/{unit}/{interval}/{to_date}/{from_date}", public=True

@@ -37,6 +37,15 @@ _INSTRUMENT: Final = "Check the instrument; it may have expired or been renamed 
 _TERMS: Final = "Change the order's terms"
 _FINISHED: Final = "The order is finished already; look at the order list"
 _PROTECTION: Final = "Send a LIMIT order, or a MARKET order with protection of -1 or 1 to 25 percent"
+_ORDER_ID: Final = "The order's id is missing or malformed; look at the order list"
+_GTT: Final = "Change the GTT's rules: one ENTRY always, TARGET and STOPLOSS at most once each and only IMMEDIATE, prices above 0"
+_CONVERT: Final = (
+    "Delivery becomes intraday only when bought today; cover orders cannot be converted; look at the position's "
+    "product and quantity"
+)
+_MANY: Final = "Look at the order list: nothing fits the filter, or too much at once"
+_LINES: Final = "Send fewer lines at once, each with its own label"
+_DATES: Final = "Check the dates and the interval that were asked for"
 
 _AUTH_CODES: Final = frozenset(
     {"UDAPI100050", "UDAPI100016", "UDAPI100067", "UDAPI100069", "UDAPI100068", "UDAPI100070"}
@@ -87,7 +96,23 @@ _REMEDIES: Final[dict[str, str]] = {
          "UDAPI1063", "UDAPI1065"),
         _TERMS,
     ),
-    **dict.fromkeys(("UDAPI100042", "UDAPI100043", "UDAPI100076"), "Ask for fewer instruments at once"),
+    **dict.fromkeys(
+        ("UDAPI100042", "UDAPI100043", "UDAPI100076", "UDAPI1102"), "Ask for fewer instruments at once"
+    ),
+    "UDAPI1103": "An instrument is named twice",
+    **dict.fromkeys(("UDAPI1003", "UDAPI1010", "UDAPI1023", "UDAPI100059"), _ORDER_ID),
+    **dict.fromkeys(
+        ("UDAPI1126", "UDAPI1134", "UDAPI1135", "UDAPI1136", "UDAPI1137", "UDAPI1141", "UDAPI1143"), _GTT
+    ),
+    "UDAPI1150": "The entry has triggered: its quantity stays, and its rule may only be IMMEDIATE",
+    "UDAPI1151": "Widen the trailing gap: at least a tenth of the distance between last price and stop",
+    **dict.fromkeys(("UDAPI1033", "UDAPI1034", "UDAPI1035"), _CONVERT),
+    **dict.fromkeys(("UDAPI1108", "UDAPI1109", "UDAPI1110", "UDAPI1111", "UDAPI1112"), _MANY),
+    **dict.fromkeys(("UDAPI1114", "UDAPI1115", "UDAPI1117"), _LINES),
+    **dict.fromkeys(
+        ("UDAPI1015", "UDAPI1020", "UDAPI1022", "UDAPI1088", "UDAPI1146", "UDAPI1147", "UDAPI1027", "UDAPI1028"),
+        _DATES,
+    ),
 }  # fmt: skip
 
 _BY_ENDPOINT: Final[dict[tuple[str, str], str]] = {
@@ -96,14 +121,67 @@ _BY_ENDPOINT: Final[dict[tuple[str, str], str]] = {
         (ep.TOKEN.path, code): _KEYS
         for code in ("UDAPI1017", "UDAPI1018", "UDAPI1022", "UDAPI1023", "UDAPI1024")
     },
+    # The same numbers mean one thing for addresses and another for the kill switch (`upstox.md` 2.12).
     (ep.USER_IP.path, "UDAPI1179"): "This account may not register static addresses by API",
+    (ep.USER_IP.path, "UDAPI1180"): _APP + ": it is not active",
     (ep.USER_IP.path, "UDAPI1181"): "This kind of app has no static address",
+    (ep.USER_IP.path, "UDAPI1182"): "A primary address is needed",
+    (ep.USER_IP.path, "UDAPI1183"): "One of the addresses is not a valid IPv4 or IPv6 address",
+    (ep.USER_IP.path, "UDAPI1184"): "Primary and secondary address must differ",
+    (
+        ep.USER_IP.path,
+        "UDAPI1185",
+    ): "The addresses can be changed once in a calendar week; try again next week",
+    (ep.USER_IP.path, "UDAPI1186"): "Another change is under way; look again in a minute",
+    (ep.KILL_SWITCH.path, "UDAPI1181"): "The broker does not know this segment",
+    (ep.KILL_SWITCH.path, "UDAPI1184"): "Close every position in the segment first",
+    (ep.KILL_SWITCH.path, "UDAPI1185"): "A segment that was switched off stays off for 12 hours",
+    (
+        ep.KILL_SWITCH.path,
+        "UDAPI1186",
+    ): "The broker does not know this segment, or the account does not have it",
+    (ep.KILL_SWITCH.path, "UDAPI1187"): "Open orders could not be cancelled: cancel them, then try again",
+    (ep.KILL_SWITCH.path, "UDAPI1188"): "A segment is switched with ENABLE or DISABLE only",
 }
 
 
 def remedy_for(path: str, code: str) -> str:
     """How to mend an error code on an endpoint; empty when we know no remedy."""
     return _BY_ENDPOINT.get((path, code)) or _REMEDIES.get(code, "")
+
+
+# What the broker's risk system writes on a rejected order, which carries no code (`upstox.md` 2.7). Matched as
+# lower-case text, first match wins; the broker's own words always stand before our advice.
+_REJECTIONS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
+    (
+        ("margin", "insufficient", "fund", "shortfall", "balance"),
+        "Add funds, free margin, or send a smaller order",
+    ),
+    (
+        ("circuit", "price band", "price range", "dpr", "execution range"),
+        "Send a price inside the day's band",
+    ),
+    (
+        ("cdsl", "tpin", "edis", "ddpi", "poa", "authoris", "authoriz"),
+        "Authorise the sale in the Upstox app (CDSL TPIN), or give a DDPI once",
+    ),
+    (("freeze", "maximum order quantity"), "Send it in smaller parts"),
+    (("t2t", "trade to trade", "trade-to-trade", "be series"), "Only delivery is allowed here, no intraday"),
+    (
+        ("ban period", "in ban", "f&o ban", "mwpl"),
+        "The stock is in the F&O ban: only orders that reduce a position are taken",
+    ),
+    (("square off", "square-off", "squareoff"), "The broker takes no new intraday orders so late in the day"),
+    (("holding", "short sell", "not available for sell"), "There is not so much to sell: look at holdings"),
+    (("trigger price",), "Put the trigger on the other side of the last price, or its limit nearer"),
+    (("session", "market is closed", "market closed", "not allowed in this"), "Look at the market's hours"),
+)
+
+
+def advice(words: str) -> str:
+    """What to do about an order that the broker or the exchange rejected; empty when we know nothing."""
+    low = words.lower()
+    return next((text for marks, text in _REJECTIONS if any(mark in low for mark in marks)), "")
 
 
 def first_error(body: Mapping[str, Any]) -> tuple[str, str]:

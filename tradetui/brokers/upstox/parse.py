@@ -14,10 +14,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from tradetui.brokers.upstox.errors import advice
 from tradetui.brokers.upstox.redact import redact
 from tradetui.domain.calendar import IST
 from tradetui.domain.errors import DomainError
-from tradetui.domain.events import BrokerPosition, Evidence, Holding, OrderUpdate
+from tradetui.domain.events import BrokerPosition, Evidence, GttUpdate, Holding, OrderUpdate
+from tradetui.domain.gtt import GttRule, GttStrategy, GttTrigger, RuleState, RuleStatus
 from tradetui.domain.money import Money, Price, to_money, to_price
 from tradetui.domain.order import Fill, OrderStatus, OrderType, Product, Side, Validity
 from tradetui.domain.text import clean
@@ -148,18 +150,25 @@ def _key(row: Row) -> str:
 # --- rows ---------------------------------------------------------------------------------------------
 
 
-def order_update(row: Row, t_ns: int, evidence: Evidence) -> OrderUpdate | None:
-    """One row of the book, of a history, or a push frame; None when it has no order id."""
+def order_update(row: Row, t_ns: int, evidence: Evidence, holder: str = "") -> OrderUpdate | None:
+    """One row of the book, of a history, or a push frame; None when it has no order id.
+
+    Args:
+        row: The row.
+        t_ns: Engine time at which it arrived.
+        evidence: Where it comes from.
+        holder: User id of the account's holder: what somebody else placed was placed by the broker.
+    """
     broker_id = clean(row.get("order_id"), 60)
     if not broker_id:
         return None
-    words = clean(row.get("status_message") or row.get("status_message_raw"))
+    status, placed_by = status_of(row.get("status")), clean(row.get("placed_by"), 60)
     return OrderUpdate(
         t_ns=t_ns,
         evidence=evidence,
         tag=clean(row.get("tag"), 60),
         broker_id=broker_id,
-        status=status_of(row.get("status")),
+        status=status,
         raw_status=clean(row.get("status"), 60),
         exchange_id=clean(row.get("exchange_order_id"), 60),
         instrument_key=_key(row),
@@ -172,9 +181,17 @@ def order_update(row: Row, t_ns: int, evidence: Evidence) -> OrderUpdate | None:
         trigger_price=price(row.get("trigger_price")),
         filled_qty=units(row.get("filled_quantity")),
         average_price=price(row.get("average_price")),
-        message=words,
+        message=_words_of(row, status),
         exchange_time_ns=time_ns(row.get("exchange_timestamp")) or time_ns(row.get("order_timestamp")),
+        by_broker=bool(holder and placed_by and placed_by != holder),
     )
+
+
+def _words_of(row: Row, status: OrderStatus) -> str:
+    """The broker's own words; after those of a rejection stands what to do about it."""
+    words = clean(row.get("status_message") or row.get("status_message_raw"))
+    hint = advice(words) if status is OrderStatus.REJECTED else ""
+    return f"{words.rstrip('. ')}. {hint}" if hint else words
 
 
 def fill(row: Row, t_ns: int, tag_of: Mapping[str, str]) -> Fill | None:
@@ -212,7 +229,81 @@ def position(row: Row) -> BrokerPosition | None:
     if average is None or (qty and not average):
         # Some rows leave it empty and give the side's own average.
         average = price(row.get("buy_price" if qty > 0 else "sell_price")) or Price(0)
-    return BrokerPosition(key, held, qty, average, money(row.get("realised")) or Money(0))
+    return BrokerPosition(
+        key,
+        held,
+        qty,
+        average,
+        money(row.get("realised")) or Money(0),
+        price(row.get("close_price")) or Price(0),
+        units(row.get("overnight_quantity")) or 0,
+    )
+
+
+def gtt_update(row: Row, t_ns: int, evidence: Evidence) -> GttUpdate | None:
+    """One GTT of the book, or a push; None when it lacks its id, its instrument or every rule."""
+    gtt_id, key = clean(row.get("gtt_order_id"), 60), _key(row)
+    qty, held = units(row.get("quantity")), product(row.get("product"))
+    rules = row.get("rules")
+    read = (
+        [(rule, _rule(rule)) for rule in rules if isinstance(rule, Mapping)]
+        if isinstance(rules, list)
+        else []
+    )
+    states = tuple(state for _, state in read if state is not None)
+    # The side of the entry; a book whose entry is gone tells it by the exits, which take the other one.
+    sides = {state.rule.strategy: word(Side, rule.get("transaction_type")) for rule, state in read if state}
+    side = sides.get(GttStrategy.ENTRY) or word(Side, row.get("transaction_type"))
+    if side is None and (exit_side := next((one for one in sides.values() if one), None)):
+        side = exit_side.opposite
+    if not gtt_id or not key or qty is None or held is None or side is None or not states:
+        return None
+    return GttUpdate(
+        t_ns=t_ns,
+        evidence=evidence,
+        gtt_id=gtt_id,
+        instrument_key=key,
+        side=side,
+        qty=qty,
+        product=held,
+        rules=states,
+        created_ns=(units(row.get("created_at")) or 0) * 1000,
+        expires_ns=(units(row.get("expires_at")) or 0) * 1000,
+    )
+
+
+def _rule(row: Row) -> RuleState | None:
+    """One rule; None when its strategy or its trigger price is not said."""
+    strategy, at = word(GttStrategy, row.get("strategy")), price(row.get("trigger_price"))
+    if strategy is None or at is None:
+        return None
+    raw = clean(row.get("status"), 40)
+    return RuleState(
+        GttRule(
+            strategy,
+            word(GttTrigger, row.get("trigger_type")) or GttTrigger.IMMEDIATE,
+            at,
+            price(row.get("trailing_gap")) or Price(0),
+            units(row.get("market_protection")) or -1,
+        ),
+        word(RuleStatus, raw.upper()) or RuleStatus.SCHEDULED,
+        raw,
+        clean(row.get("order_id"), 60),
+        clean(row.get("message")),
+    )
+
+
+def locked_segments(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Segments that the account's own kill switch at the broker has closed, sorted."""
+    return tuple(
+        sorted({clean(row.get("segment"), 20) for row in rows if row.get("kill_switch_enabled") is True})
+    )
+
+
+def may_sell_holdings(profile: Row) -> bool | None:
+    """Whether delivery sales need no further authorisation; None when the profile says neither."""
+    said = [profile.get(name) for name in ("ddpi", "poa")]
+    return None if all(one is None for one in said) else any(one is True for one in said)
 
 
 def holding(row: Row) -> Holding | None:
@@ -270,7 +361,14 @@ def rows_of(data: object) -> list[Row]:
 
 def each(rows: Iterable[Row], read: Callable[[Row], T | None], what: str) -> list[T]:
     """Read every row that can be read; log the others with their text."""
-    out = []
+    return each_and_odd(rows, read, what)[0]
+
+
+def each_and_odd(
+    rows: Iterable[Row], read: Callable[[Row], T | None], what: str
+) -> tuple[list[T], list[str]]:
+    """What `each` reads, and the text of the rows that could not be read, redacted."""
+    out, odd = [], []
     for row in rows:
         try:
             value = read(row)
@@ -279,6 +377,7 @@ def each(rows: Iterable[Row], read: Callable[[Row], T | None], what: str) -> lis
         if value is None:
             shown = clean(json.dumps(redact(row), default=str), 400)
             log.warning("odd %s from the broker left out: %s", what, shown)
+            odd.append(shown)
         else:
             out.append(value)
-    return out
+    return out, odd

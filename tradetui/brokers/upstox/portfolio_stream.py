@@ -22,7 +22,7 @@ from tradetui.domain.text import clean
 
 log = logging.getLogger(__name__)
 
-UPDATE_TYPES: Final = "order,position,holding"
+UPDATE_TYPES: Final = "order,gtt_order,position,holding"
 """What we ask to be told."""
 
 _LOGGED_BAD_FRAMES: Final = 5
