@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tradetui.domain.events import OperatorEvent
+    from tradetui.domain.exit_plan import ExitPlan
+    from tradetui.domain.gtt import Gtt
     from tradetui.domain.order import Order, OrderRequest
 
 
@@ -193,6 +195,12 @@ class PositionRow:
         pnl: Realised plus unrealised, gross.
         charges: Estimated charges so far.
         naked: No protective order rests for it.
+        naked_why: Why not, in words.
+        plan: How it is to be left; ``None`` when nobody said.
+        day_pnl: Profit of today, gross: what was carried counts from the previous close.
+        carried_qty: Signed units carried over night.
+        breakeven: Price at which closing it now would leave nothing after charges; 0 when not known.
+        breakeven_ticks: How many ticks away that is; negative when the price is past it already.
     """
 
     key: str
@@ -207,6 +215,12 @@ class PositionRow:
     charges: int
     naked: bool = False
     stale: bool = False
+    naked_why: str = ""
+    plan: ExitPlan | None = None
+    day_pnl: int = 0
+    carried_qty: int = 0
+    breakeven: int = 0
+    breakeven_ticks: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +342,10 @@ class Snapshot:
     positions: tuple[PositionRow, ...] = ()
     orders: tuple[Order, ...] = ()
     """Newest first."""
+    gtts: tuple[Gtt, ...] = ()
+    """Newest first."""
+    budgets: tuple[Gauge, ...] = ()
+    """Requests used of each window of the broker's limits."""
     symbols: dict[str, str] = field(default_factory=dict)
     """Instrument key to symbol, for every key that rows above name."""
     signals: tuple[SignalRow, ...] = ()
