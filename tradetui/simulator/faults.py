@@ -77,6 +77,12 @@ FAULTS: dict[str, FaultKind] = {
     "maintenance-503": FaultKind("503 from a broker under maintenance"),
     "feed-403": FaultKind("stream handshakes are refused although authorize said 200"),
     "revoke": FaultKind("ends every token given out so far, once", sudden=True),
+    "broker-kill-switch": FaultKind(
+        "the broker locks a segment whatever is open there: pending orders are cancelled and new ones refused "
+        "until it is switched on again after 12 hours",
+        {"segment": "NSE_FO"},
+        sudden=True,
+    ),
     "lax-protection": FaultKind("MARKET orders pass without market protection, as before April 2026"),
 }
 """Every fault there is."""

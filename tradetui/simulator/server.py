@@ -39,6 +39,7 @@ from tradetui.simulator.rest.orders import OrdersApi
 from tradetui.simulator.rest.portfolio import PortfolioApi
 from tradetui.simulator.rest.quotes import QuotesApi
 from tradetui.simulator.rest.sessions import SessionsApi
+from tradetui.simulator.rest.several import SeveralApi
 from tradetui.simulator.rest.user import UserApi
 from tradetui.simulator.start import build_world, resume
 from tradetui.simulator.state import HOST, App, SimOptions, SimState, Urls
@@ -203,10 +204,12 @@ class SimulatorServer:
             urls=urls,
         )
         self.faults.on_sudden("revoke", lambda _args: state.tokens.revoke())
+        state.tokens.on_issue(state.kill_switch.token_issued)
         board = Board(built.world)
         self._venue = venue = Venue(
             built.world, board, clock, calendar, self.faults, to_money(options.opening_cash), kept
         )
+        venue.refuse_segment = state.kill_switch.refuse_order
         self._feed = FeedHub(state, built.world, board, calendar)
         venue.on_relist(self._feed.relist)
         self._stream = PortfolioStream(state, venue)
@@ -258,8 +261,9 @@ class SimulatorServer:
         main.router.add_get(DISCOVERY_PATH, control.discovery)
         for api in (
             Login(state),
-            UserApi(state),
+            UserApi(state, venue),
             PortfolioApi(state, venue),
+            SeveralApi(state, venue),
             QuotesApi(state, venue),
             CandlesApi(state, venue),
             SessionsApi(state, calendar),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.faults import Faults
+from tradetui.simulator.restrictions import KillSwitch, StaticIps
 from tradetui.simulator.tokens import Tokens
 
 HOST = "127.0.0.1"
@@ -86,3 +87,5 @@ class SimState:
     urls: Urls
     counts: Counter[str] = field(default_factory=Counter)
     """Requests by kind: ``METHOD /path/template``, and ``host:NAME`` by listener."""
+    kill_switch: KillSwitch = field(default_factory=KillSwitch)
+    static_ips: StaticIps = field(default_factory=lambda: StaticIps(HOST))

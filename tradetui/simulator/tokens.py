@@ -55,6 +55,11 @@ class Tokens:
         self._sign_key = secrets.token_bytes(32)
         self._live: dict[str, int] = {}
         self._tickets: dict[str, Ticket] = {}
+        self._on_issue: list[Callable[[], None]] = []
+
+    def on_issue(self, act: Callable[[], None]) -> None:
+        """Have ``act`` called whenever an access token is given out."""
+        self._on_issue.append(act)
 
     def issue_ticket(self, purpose: str, detail: str = "") -> str:
         """A new one-use code."""
@@ -95,6 +100,8 @@ class Tokens:
         mac = hmac.new(self._sign_key, body.encode(), hashlib.sha256).digest()
         token = f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
         self._live[token] = expires_ns
+        for act in self._on_issue:
+            act()
         return token
 
     def valid(self, token: str) -> bool:

@@ -90,6 +90,7 @@ class Venue:
         self._seen: dict[str, _Seen] = {}
         self._listeners: list[Listener] = []
         self._on_relist: list[Callable[[], None]] = []
+        self.refuse_segment: Callable[[str], Refusal | None] = lambda _segment: None
         self._day = day_number(clock.now_ns())
         self.ended = asyncio.Event()
         self.exchange = Exchange(
@@ -241,11 +242,18 @@ class Venue:
         except CalendarUnknown:
             return PhaseKind.CLOSED
 
+    def phase_now(self, instrument: Instrument) -> str:
+        """What the exchange does in an instrument at this moment."""
+        return self.phase_of(instrument, self._clock.now_ns())
+
     # --- orders --------------------------------------------------------------------------------------
 
     def place(self, request: OrderRequest, tag: str) -> Reply:
         """Take an order in."""
         t_ns = self._clock.now_ns()
+        listed = self.instruments.get(request.instrument_key)
+        if listed is not None and (locked := self.refuse_segment(listed.segment)) is not None:
+            return Reply(refusal=locked)
         if request.instrument_key in self.instruments and not self.exchange.has_working(
             request.instrument_key
         ):

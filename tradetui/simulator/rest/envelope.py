@@ -26,6 +26,9 @@ _MESSAGES = {
     "UDAPI1026": "The 'instrument_token' is required",
     "UDAPI1027": "The 'interval' is required",
     "UDAPI1028": "The 'interval' is invalid",
+    "UDAPI1033": "The 'old_product' is invalid for this position",
+    "UDAPI1034": "The 'new_product' is invalid for this position",
+    "UDAPI1035": "The position cannot be converted",
     "UDAPI1052": "The 'quantity' cannot be zero",
     "UDAPI1054": "The 'product' is invalid",
     "UDAPI1057": "The 'transaction_type' is invalid",
@@ -39,9 +42,24 @@ _MESSAGES = {
     "UDAPI1087": "One of either symbol/instrument_key is invalid",
     "UDAPI1088": "The 'date' is invalid",
     "UDAPI1089": "The 'exchange' is invalid",
+    "UDAPI1096": "The 'quantity' must be greater than zero",
     "UDAPI1097": "The 'quantity' must be a multiple of the lot size",
-    "UDAPI1119": "The 'tag' may have at most 40 characters",
+    "UDAPI1098": "The 'instrument_key' is of invalid format",
+    "UDAPI1099": "The 'instrument_key' is unknown",
+    "UDAPI1102": "At most 20 instruments are allowed",
+    "UDAPI1103": "The 'instrument_key' is given more than once",
+    "UDAPI1108": "The 'segment' is invalid",
+    "UDAPI1109": "No open or pending order available",
+    "UDAPI1110": "Too many open orders to cancel at once",
+    "UDAPI1111": "No open position available to exit",
+    "UDAPI1112": "Too many open positions to exit at once",
+    "UDAPI1113": "The market is closed",
+    "UDAPI1114": "The request body has no orders",
+    "UDAPI1115": "The 'correlation_id' is required",
+    "UDAPI1116": "The 'correlation_id' may have at most 20 characters",
+    "UDAPI1117": "The 'correlation_id' is given more than once",
     "UDAPI1118": "An order may be sliced into at most 25 orders",
+    "UDAPI1119": "The 'tag' may have at most 40 characters",
     "UDAPI1146": "The 'unit' is invalid",
     "UDAPI1147": "The 'interval' is invalid for this unit",
     "UDAPI1148": "The requested date range exceeds the limit for this interval",
@@ -101,7 +119,13 @@ class ApiError(Exception):
 
     def response(self) -> web.Response:
         """The error as Upstox sends it: every field in both spellings, no ``data``."""
-        error = {
+        return web.json_response(
+            {"status": "error", "errors": [self.item()]}, status=self.status, dumps=dumps
+        )
+
+    def item(self) -> dict[str, Any]:
+        """The error as one row of a list of errors."""
+        return {
             "errorCode": self.code,
             "message": self.message,
             "propertyPath": self.property_path,
@@ -110,7 +134,6 @@ class ApiError(Exception):
             "property_path": self.property_path,
             "invalid_value": self.invalid_value,
         }
-        return web.json_response({"status": "error", "errors": [error]}, status=self.status, dumps=dumps)
 
 
 def dumps(value: Any) -> str:

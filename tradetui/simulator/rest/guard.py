@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 
 from aiohttp import web
@@ -20,10 +21,17 @@ from tradetui.simulator.tokens import bearer_of
 
 _log = logging.getLogger(__name__)
 
+MULTI_PLACE = "/v2/order/multi/place"
 ORDER_WRITES = frozenset(
-    f"/{version}/order/{verb}" for version in ("v2", "v3") for verb in ("place", "modify", "cancel")
+    (
+        *(f"/{version}/order/{verb}" for version in ("v2", "v3") for verb in ("place", "modify", "cancel")),
+        *(f"/v3/order/gtt/{verb}" for verb in ("place", "modify", "cancel")),
+        MULTI_PLACE,
+        "/v2/order/multi/cancel",
+        "/v2/order/positions/exit",
+    )
 )
-"""Endpoints that need the static IP and fall under the order limits."""
+"""Endpoints that need the static IP and fall under the order limits (`upstox.md` 1.8, 6.1)."""
 
 _PUBLIC_PREFIXES = (
     # The SDK sends no bearer on these, and they are public (`upstox.md` 1.3).
@@ -87,9 +95,10 @@ class Guard:
             await asyncio.sleep(float(delay["ms"]) / 1000)
         if not any(path.startswith(prefix) for prefix in _PUBLIC_PREFIXES) and endpoint != "?":
             self._bearer(request)
-        self._limit(endpoint, path, is_write=is_write)
-        if is_write and faults.strike("403-static-ip", path):
-            raise ApiError("UDAPI1154", 403)
+        weight = await _lines(request) if endpoint == MULTI_PLACE else 1
+        self._limit(endpoint, path, weight, is_write=is_write)
+        if is_write:
+            self._static_ip(request)
         self._service_hours(path, is_order="/order/" in path)
         answer = await handler(request)
         if is_write and faults.strike("lost-ack-after", path):
@@ -115,26 +124,30 @@ class Guard:
         if self._state.faults.strike("401", request.path) or not self._state.tokens.valid(token):
             raise ApiError("UDAPI100050", 401)
 
-    def _limit(self, endpoint: str, path: str, *, is_write: bool) -> None:
+    def _static_ip(self, request: web.Request) -> None:
+        registered = request.remote is None or self._state.static_ips.allows(request.remote)
+        if self._state.faults.strike("403-static-ip", request.path) or not registered:
+            raise ApiError("UDAPI1154", 403)
+
+    def _limit(self, endpoint: str, path: str, weight: int, *, is_write: bool) -> None:
         faults = self._state.faults
         if faults.strike("429", path):
             raise ApiError("UDAPI10005", 429)
         if faults.active("no-limits") is not None:
             return
-        if not self._governor.take(endpoint, ORDER_QUOTA if is_write else READ_QUOTA):
+        if not self._governor.take(endpoint, ORDER_QUOTA if is_write else READ_QUOTA, weight):
             raise ApiError("UDAPI10005", 429)
 
     def _service_hours(self, path: str, *, is_order: bool) -> None:
         is_funds = path.endswith(_FUNDS_SUFFIX)
         if not (is_order or is_funds):
             return
-        rule = self._state.faults.active("service-hours")
-        if rule is None:
-            return
         now_ns = self._state.clock.now_ns()
-        if rule["by_clock"] and now_ns - day_start_ns(ist_date(now_ns)) >= _SERVICE_OPENS_NS:
-            return
-        if self._state.faults.strike("service-hours", path):
+        shut = now_ns - day_start_ns(ist_date(now_ns)) < _SERVICE_OPENS_NS
+        rule = self._state.faults.active("service-hours")
+        if rule is not None and (shut or not rule["by_clock"]):
+            shut = self._state.faults.strike("service-hours", path) is not None or shut
+        if shut:
             raise ApiError("UDAPI100072" if is_funds else "UDAPI100074", 423)
 
     async def _hang(self, request: web.Request) -> web.Response:
@@ -152,6 +165,18 @@ def _endpoint(request: web.Request) -> str:
     """The route's template, so that every key of `/candle/{key}` counts as one endpoint; ``?`` if unknown."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "?"
+
+
+async def _lines(request: web.Request) -> int:
+    """How much of the order limit a multi-place uses: each of its lines (`upstox.md` 6.1, assumed).
+
+    A batch too long to be taken at all counts as a full one, so that it is refused for its length.
+    """
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        return 1
+    return min(max(1, len(body)), ORDER_QUOTA.per_s) if isinstance(body, list) else 1
 
 
 def _cut(request: web.Request) -> web.Response:

@@ -9,11 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from tradetui.domain.order import OrderRequest, OrderType
-from tradetui.exchange.orders import OrderState, Refusal, Reply, Trade
+from tradetui.exchange.orders import OrderState, Trade
 from tradetui.simulator.rest.envelope import ApiError, json_body, success
 from tradetui.simulator.rest.rows import order_row, step_row, trade_row
 from tradetui.simulator.rest.terms import read_modify, read_order_id, read_place, slices_of
+from tradetui.simulator.rest.writes import accepted, check_algo, protect
 from tradetui.simulator.state import SimState
 from tradetui.simulator.tokens import USER_ID
 from tradetui.simulator.venue import Venue
@@ -60,47 +60,35 @@ class OrdersApi:
         return success({"order_id": (await self._place(request, sliced=False))[0]})
 
     async def _place(self, request: web.Request, *, sliced: bool = True) -> list[str]:
-        self._check_algo(request)
+        check_algo(request)
         body = await json_body(request)
         instrument, terms, tag = read_place(body, self._venue.instruments)
-        terms = self._protect(terms)
+        terms = protect(self._state.faults, terms)
         wants_slices = sliced and body.get("slice") is True
         parts = slices_of(instrument, terms.qty) if wants_slices else [terms.qty]
         # The terms are the same for each part, so either the first is refused at the door or none is.
-        return [_accepted(self._venue.place(replace(terms, qty=qty), tag)) for qty in parts]
-
-    def _protect(self, terms: OrderRequest) -> OrderRequest:
-        bare = terms.order_type in (OrderType.MARKET, OrderType.SL_M) and terms.protection_pct == 0
-        if bare and self._state.faults.strike("lax-protection"):
-            return replace(terms, protection_pct=-1)
-        return terms
+        return [accepted(self._venue.place(replace(terms, qty=qty), tag)) for qty in parts]
 
     async def modify(self, request: web.Request) -> web.Response:
         """New terms for a working order."""
         started = time.perf_counter()
-        self._check_algo(request)
+        check_algo(request)
         body = await json_body(request)
         order = self._order(read_order_id(body.get("order_id"), "UDAPI1003"))
-        order_id = _accepted(self._venue.modify(order.order_id, read_modify(body, order)))
+        order_id = accepted(self._venue.modify(order.order_id, read_modify(body, order)))
         return self._written(request, order_id, started)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End a working order. The SDK sends ``{}`` along; nobody reads it."""
         started = time.perf_counter()
-        self._check_algo(request)
+        check_algo(request)
         order_id = read_order_id(request.query.get("order_id"), "UDAPI1010")
-        return self._written(request, _accepted(self._venue.cancel(order_id)), started)
+        return self._written(request, accepted(self._venue.cancel(order_id)), started)
 
     def _written(self, request: web.Request, order_id: str, started: float) -> web.Response:
         if request.path.startswith("/v2/"):
             return success({"order_id": order_id})
         return success({"order_id": order_id}, metadata=_latency(started))
-
-    def _check_algo(self, request: web.Request) -> None:
-        """No algo is registered with the simulated account, so any name is a wrong one."""
-        name = request.headers.get("X-Algo-Name")
-        if name:
-            raise ApiError("UDAPI1156", message="Invalid algo name", invalid_value=name)
 
     # --- reads ---------------------------------------------------------------------------------------
 
@@ -154,23 +142,6 @@ class OrdersApi:
 
     def _trade(self, trade: Trade, *, named_month: bool) -> dict[str, Any]:
         return trade_row(trade, self._venue.instruments[trade.instrument_key], named_month=named_month)
-
-
-def _accepted(reply: Reply) -> str:
-    """The order id of an accepted request.
-
-    Raises:
-        ApiError: It was refused.
-    """
-    if reply.refusal is not None:
-        raise _refused(reply.refusal)
-    return reply.order_id
-
-
-def _refused(refusal: Refusal) -> ApiError:
-    # Risk control and exchange speak without a code of the API; a refused modify carries theirs.
-    code = refusal.code if refusal.code.startswith("UDAPI") else "UDAPI100036"
-    return ApiError(code, message=refusal.message)
 
 
 def _latency(started: float) -> dict[str, int]:

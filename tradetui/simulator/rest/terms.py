@@ -104,12 +104,18 @@ def slices_of(instrument: Instrument, qty: int) -> list[int]:
     Raises:
         ApiError: It takes more than 25 children.
     """
+    parts = parts_of(instrument, qty)
+    if len(parts) > MAX_SLICES:
+        raise ApiError("UDAPI1118", property_path="quantity", invalid_value=qty)
+    return parts
+
+
+def parts_of(instrument: Instrument, qty: int) -> list[int]:
+    """``qty`` in parts of at most the freeze quantity, in whole lots."""
     most = instrument.max_order_qty
     if not most or qty <= most:
         return [qty]
     count = -(-qty // most)
-    if count > MAX_SLICES:
-        raise ApiError("UDAPI1118", property_path="quantity", invalid_value=qty)
     return [most] * (count - 1) + [qty - most * (count - 1)]
 
 
