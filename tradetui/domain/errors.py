@@ -98,7 +98,23 @@ class StorageError(TradeTuiError):
 
 
 class JournalDamaged(StorageError):
-    """The journal fails its checks. The message says at which record and byte."""
+    """The journal fails its checks. The message says at which record and byte.
+
+    Args:
+        message: What is wrong, and where.
+        remedy: How to mend it.
+        file: Name of the file.
+        number: Number of the first record that cannot be trusted, from 1; 0 when the file's first bytes are wrong.
+        offset: Byte at which it begins.
+    """
+
+    def __init__(
+        self, message: str, remedy: str = "", *, file: str = "", number: int = 0, offset: int = 0
+    ) -> None:
+        super().__init__(message, remedy)
+        self.file = file
+        self.number = number
+        self.offset = offset
 
 
 class CalendarUnknown(TradeTuiError):

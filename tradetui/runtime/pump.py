@@ -10,12 +10,23 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import get_args
+from typing import Final, get_args
 
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import AccountEvent, Event, JournalEvent, RequestRefused, TickEvent, TimeEvent
+from tradetui.domain.order import EXIT_SOURCE
 from tradetui.domain.records import Record
-from tradetui.domain.requests import Command, ModifyOrder, PlaceOrder
+from tradetui.domain.requests import (
+    CancelGtt,
+    CancelOrder,
+    Command,
+    ConvertPosition,
+    ModifyGtt,
+    ModifyOrder,
+    PlaceGtt,
+    PlaceOrder,
+    Reconcile,
+)
 from tradetui.engine import Engine, Outcome
 from tradetui.ports import Broker
 from tradetui.wiring.parts import JournalPort
@@ -23,6 +34,14 @@ from tradetui.wiring.parts import JournalPort
 log = logging.getLogger(__name__)
 
 _ACCOUNT = get_args(AccountEvent)
+_WRITES: Final[dict[type, str]] = {
+    PlaceOrder: "place",
+    ModifyOrder: "modify",
+    PlaceGtt: "gtt place",
+    ModifyGtt: "gtt modify",
+    ConvertPosition: "convert",
+}
+"""Commands that must not exist without a durable record, with the words of `RequestRefused.kind`."""
 
 
 class Pump:
@@ -54,6 +73,7 @@ class Pump:
         self._market: deque[Event] = deque()
         self._busy = False
         self._backlog: deque[Record] = deque()
+        self._said = ""
         self.journal_error: StorageError | None = None
         """Why the journal cannot be written, while it cannot."""
 
@@ -93,15 +113,15 @@ class Pump:
     def _write(self, records: list[Record]) -> None:
         self._backlog.extend(records)
         if self.journal_error is None:
-            self._write_backlog()
+            try:
+                self._write_backlog()
+            except StorageError as error:
+                self._journal_failed(error)
 
     def _write_backlog(self) -> None:
-        try:
-            while self._backlog:
-                self._journal.append(self._backlog[0])
-                self._backlog.popleft()
-        except StorageError as error:
-            self._journal_failed(error)
+        while self._backlog:
+            self._journal.append(self._backlog[0])
+            self._backlog.popleft()
 
     def _send(self, commands: list[Command], t_ns: int) -> None:
         if self.journal_error is None:
@@ -111,29 +131,70 @@ class Pump:
                 self._journal_failed(error)
         if self._broker is None:
             return
+        if self.journal_error is not None and any(_ends_risk(command) for command in commands):
+            self._write_in_reserve()
         for command in commands:
-            if self.journal_error is not None and isinstance(command, PlaceOrder | ModifyOrder):
-                # Without a durable intent the order must not exist. Cancels and reads still go.
-                kind = "place" if isinstance(command, PlaceOrder) else "modify"
-                words = f"not sent: {self.journal_error.message}"
-                self._account.append(RequestRefused(t_ns, kind, command.tag, "JOURNAL", words))
-            else:
+            if self.journal_error is None or isinstance(command, Reconcile) or _may_go(command):
                 self._broker.submit(command)
+            else:
+                # Without a durable intent the order must not exist.
+                words = f"not sent: {self.journal_error.message}"
+                self._account.append(
+                    RequestRefused(t_ns, _WRITES[type(command)], command.tag, "JOURNAL", words)
+                )
+
+    def _write_in_reserve(self) -> None:
+        """Record what leads up to an exit in the journal's emergency reserve, if that still takes it."""
+        try:
+            if self._journal.use_reserve():
+                self._write_backlog()
+                self._journal.sync()
+                return
+            words = "there is no emergency reserve"
+        except StorageError as error:
+            words = error.message
+        # A position that cannot be closed is worse than a missing record (ADR 0010).
+        log.critical("an exit or cancel leaves though it is recorded in memory only: %s", words)
 
     def _journal_failed(self, error: StorageError) -> None:
-        log.error("the journal cannot be written, no order will be sent: %s", error)
-        self.journal_error = error
-        self.take(JournalEvent(self._engine.now_ns, error.message))
+        known, self.journal_error = self._said, error
+        if known != error.message:
+            self._said = error.message
+            log.error("the journal cannot be written, no order that adds risk will be sent: %s", error)
+            self.take(JournalEvent(self._engine.now_ns, error.message))
 
     def flush(self) -> None:
         """Make what was written durable; after a failure, see whether writing works again."""
         failed, self.journal_error = self.journal_error, None
-        self._write_backlog()
-        if self.journal_error is None:
-            try:
-                self._journal.sync()
-            except StorageError as error:
-                self._journal_failed(error)
-        if failed is not None and self.journal_error is None:
+        try:
+            if failed is not None:
+                self._journal.recover()
+            self._write_backlog()
+            self._journal.sync()
+        except StorageError as error:
+            self._journal_failed(error)
+            return
+        if failed is not None:
+            self._said = ""
             log.warning("the journal can be written again")
             self.take(JournalEvent(self._engine.now_ns, ""))
+
+
+def _ends_risk(command: Command) -> bool:
+    """Whether a command closes or protects a position, or takes an order back."""
+    match command:
+        case PlaceOrder():
+            return command.request.is_exit
+        case ModifyOrder():
+            return command.urgent
+        case PlaceGtt():
+            return command.request.source.startswith(EXIT_SOURCE)
+        case CancelOrder() | CancelGtt():
+            return True
+        case _:
+            return False
+
+
+def _may_go(command: Command) -> bool:
+    """Whether a command leaves even while the journal cannot be written: reads, cancels and exits."""
+    return type(command) not in _WRITES or _ends_risk(command)

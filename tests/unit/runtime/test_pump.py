@@ -11,13 +11,14 @@ from tests.unit.exchange.support import SHARE, order
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import (
     Event,
+    JournalEvent,
     OperatorEvent,
     OperatorKind,
     RequestAccepted,
     TickEvent,
     TimeEvent,
 )
-from tradetui.domain.order import Order, OrderStatus, OrderType
+from tradetui.domain.order import Order, OrderStatus, Product
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import CancelOrder, Command, PlaceOrder, Reconcile
 from tradetui.engine import Outcome
@@ -34,17 +35,40 @@ class DiskJournal:
         self.synced = 0
         self.full = False
         self.sync_fails = False
+        self.room = 0
+        """Records that the emergency reserve still takes."""
+        self.reserved: list[Record] = []
+        self.reserving = False
 
     def append(self, record: Record) -> None:
+        if self.reserving:
+            if len(self.reserved) >= self.room:
+                raise StorageError("the emergency reserve is used up")
+            self.reserved.append(record)
+            self.content.add(record)
+            return
         if self.full:
             raise StorageError("no space left")
         self.written.append(record)
         self.content.add(record)
 
     def sync(self) -> None:
+        if self.reserving:
+            return
         if self.full or self.sync_fails:
             raise StorageError("cannot sync")
         self.synced = len(self.written)
+
+    def use_reserve(self) -> bool:
+        self.reserving = self.room > 0
+        return self.reserving
+
+    def recover(self) -> None:
+        if self.full:
+            raise StorageError("no space left")
+        self.written += self.reserved
+        self.reserved.clear()
+        self.reserving = False
 
     def close(self) -> None:
         pass
@@ -182,20 +206,59 @@ def test_a_failed_sync_counts_like_a_failed_write(bench: Bench) -> None:
     assert len(bench.broker.got) == 1
 
 
-def test_closing_out_with_a_full_disk_does_not_go_round_in_circles(bench: Bench) -> None:
-    rig = bench.rig
-    rig.hold(10)
-    bench.journal.full = True
-    bench.pump.take(bench.wish(OperatorKind.FLATTEN))
-    assert len(bench.recorded) < 20
-    tries = len(rig.orders(OrderStatus.REJECTED))
-    bench.pump.take(TimeEvent(bench.now_ns + SECOND))
-    assert len(rig.orders(OrderStatus.REJECTED)) == tries
+def exits(bench: Bench) -> list[PlaceOrder]:
+    return [one for one in bench.broker.got if isinstance(one, PlaceOrder) and one.request.is_exit]
+
+
+def test_r6_on_a_full_disk_an_exit_leaves_with_its_intent_in_the_reserve(bench: Bench) -> None:
+    bench.rig.hold(10)
+    bench.journal.full, bench.journal.room = True, 100
+    bench.pump.take(bench.wish())
+    assert bench.broker.got == []
+    bench.pump.take(bench.wish(OperatorKind.EXIT, instrument_key=SHARE.key))
+    (sent,) = exits(bench)
+    kept = [record.data["tag"] for record in bench.journal.reserved if record.kind is RecordKind.INTENT]
+    assert sent.tag in kept
+    assert broken(bench), "new risk still waits for the day file"
     bench.journal.full = False
     bench.pump.flush()
-    bench.pump.take(TimeEvent(bench.now_ns + 10 * SECOND))
-    places = [command for command in bench.broker.got if isinstance(command, PlaceOrder)]
-    assert [place.request.order_type for place in places] == [OrderType.MARKET], "and it goes on afterwards"
+    noted = [record for _, outcome in bench.heard for record in outcome.records]
+    assert bench.journal.written == noted
+    assert not broken(bench)
+
+
+def test_r6_an_exit_leaves_even_when_the_reserve_is_used_up_and_it_is_said(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.rig.hold(10)
+    bench.journal.full, bench.journal.room = True, 1
+    bench.pump.take(bench.wish(OperatorKind.EXIT, instrument_key=SHARE.key))
+    assert len(exits(bench)) == 1
+    assert "recorded in memory only" in caplog.text
+    bench.journal.full = False
+    bench.pump.flush()
+    noted = [record for _, outcome in bench.heard for record in outcome.records]
+    assert bench.journal.written == noted, "what was in memory is written in order afterwards"
+
+
+def test_r6_closing_out_with_a_full_disk_sends_each_exit_once(bench: Bench) -> None:
+    bench.rig.hold(10)
+    bench.journal.full = True
+    bench.pump.take(bench.wish(OperatorKind.FLATTEN, include=tuple(Product)))
+    bench.pump.take(TimeEvent(bench.now_ns + SECOND))
+    assert len(bench.recorded) < 20
+    assert len(exits(bench)) == 1
+
+
+def test_r6_the_trouble_is_said_once_not_at_every_try(bench: Bench) -> None:
+    bench.journal.full = True
+    bench.pump.take(bench.wish())
+    bench.pump.flush()
+    bench.pump.flush()
+    assert [one.problem for one in bench.recorded if isinstance(one, JournalEvent)] == ["no space left"]
+    bench.journal.full = False
+    bench.pump.flush()
+    assert [one.problem for one in bench.recorded if isinstance(one, JournalEvent)] == ["no space left", ""]
 
 
 def test_the_broker_sees_a_tick_before_the_engine_and_its_news_come_first(bench: Bench) -> None:
