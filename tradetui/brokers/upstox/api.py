@@ -21,8 +21,10 @@ from the broker (`design.md` 4).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +36,7 @@ from tradetui.brokers.upstox.governor import Governor, Lane
 from tradetui.brokers.upstox.hosts import Hosts
 from tradetui.brokers.upstox.permit import Permit, no_live_orders
 from tradetui.brokers.upstox.redact import redact, redact_text
-from tradetui.brokers.upstox.tokens import AccessToken, check_bound
+from tradetui.brokers.upstox.tokens import AccessToken, check_bound, in_ist
 from tradetui.brokers.upstox.transport import Broken, RawReply, Transport, Workers
 from tradetui.domain.errors import (
     AuthError,
@@ -59,6 +61,8 @@ _ORDER_WORKERS: Final = 8
 """As many orders as may go out in a second can wait for their answers at once."""
 _READ_WORKERS: Final = 4
 _GRACE_S: Final = 5.0
+_WARM_EVERY_S: Final = 20.0
+"""Between looks whether a connection to the order host is open: servers close idle ones after a minute or so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,11 @@ class UpstoxApi:
         read_s: Seconds to wait for each piece of an answer.
         note: Takes redacted requests and replies.
         permit: Asked before every write leaves; without one, nothing is sent to a real exchange.
+        now_ns: Clock of the host's world, UTC ns, against which the token's end is held; without one it is not.
+
+    Attributes:
+        on_wire: Told the endpoint, and `time.perf_counter_ns`, when a whole request is in the system's hands; called
+            on the thread that sends.
 
     Raises:
         AuthError: The token was issued by another host.
@@ -111,8 +120,12 @@ class UpstoxApi:
         read_s: float = 10.0,
         note: WireNote | None = None,
         permit: Permit = no_live_orders,
+        now_ns: Callable[[], int] | None = None,
     ) -> None:
         self.hosts = hosts
+        self._now_ns = now_ns
+        self.on_wire: Callable[[Endpoint, int], None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.governor = governor or Governor()
         self.note = note
         self._token: AccessToken | None = None
@@ -138,8 +151,22 @@ class UpstoxApi:
         check_bound(token, self.hosts)
         self._token = token
 
+    def keep_warm(self) -> None:
+        """From now on have a connection to the order host ready. Needs a running loop; ends with `close`."""
+        if self._warming is None:
+            self._warming = asyncio.get_running_loop().create_task(self._warm(), name="warm connection")
+
+    async def _warm(self) -> None:
+        while True:
+            with contextlib.suppress(RuntimeError):  # closed already
+                await asyncio.wrap_future(self._order_workers.submit(self._transport.warm))
+            await asyncio.sleep(_WARM_EVERY_S)
+
     async def close(self) -> None:
         """End the threads and close idle connections. Requests under way finish unheard."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         self._order_workers.close()
         self._read_workers.close()
         await asyncio.to_thread(self._transport.close)
@@ -154,6 +181,7 @@ class UpstoxApi:
         form: Sequence[tuple[str, str]] | None = None,
         lane: Lane = Lane.NORMAL,
         max_wait_s: float | None = None,
+        weight: int = 1,
         sending: Callable[[], None] | None = None,
     ) -> Reply:
         """Send one request, once, and judge its answer.
@@ -166,6 +194,7 @@ class UpstoxApi:
             form: Form body, instead of ``body``.
             lane: Who asks, for the order limits.
             max_wait_s: Longest wait for our own rate limits.
+            weight: Orders in it: lines of a multi-order call count one each.
             sending: Called once, right before the bytes go out.
 
         Raises:
@@ -175,8 +204,11 @@ class UpstoxApi:
             OutcomeUnknown: A write was sent and has no clear answer.
             TransportError: A read failed, or nothing could be sent.
         """
-        bearer = None if endpoint.public else self._bearer()
-        await self.governor.acquire("" if endpoint.is_order else endpoint.path, lane, max_wait_s)
+        bearer = None if endpoint.public else self._bearer(lane)
+        account = "" if endpoint.is_order else endpoint.path
+        await self.governor.acquire(account, lane, max_wait_s, weight)
+        if bearer is not None:
+            bearer = self._bearer(lane)  # a new login, or its end, may have come while this waited
         self._sequence += 1
         number = self._sequence
         request = {"path": dict(path or {}), "query": [list(pair) for pair in query], "body": body}
@@ -184,6 +216,7 @@ class UpstoxApi:
         send = partial(
             self._transport.exchange,
             endpoint, bearer=bearer, path=path or {}, query=query, body=body, form=form,
+            sent=self._wire_hook(endpoint),
         )  # fmt: skip
         workers = self._order_workers if endpoint.is_order else self._read_workers
         if sending is not None:
@@ -201,12 +234,33 @@ class UpstoxApi:
             raise self._lost(number, endpoint, broken) from None
         except Broken as broken:
             raise self._lost(number, endpoint, broken) from None
+        if raw.status == 429:
+            self.governor.refused(account)
         return self._judge(number, endpoint, raw)
 
-    def _bearer(self) -> Any:
+    def _wire_hook(self, endpoint: Endpoint) -> Callable[[], None] | None:
+        """What the sending thread calls when a request has left."""
+        told = self.on_wire
+        return None if told is None else lambda: told(endpoint, time.perf_counter_ns())
+
+    @property
+    def login_ended(self) -> str:
+        """Why the token is of no use any more, in words; empty while it is good or its end is not known."""
+        token = self._token
+        if token is None or self._now_ns is None or not token.expired(self._now_ns()):
+            return ""
+        return f"the login at {self.hosts.label} ended {in_ist(token.expires_ns)}"
+
+    def _bearer(self, lane: Lane) -> Any:
         if self._token is None:
             raise AuthError("not logged in", "Log in: tradetui auth")
         check_bound(self._token, self.hosts)
+        # Exits and cancels go all the same: a clock of ours that is wrong must not keep anybody in a position, and
+        # the broker refuses a dead token by itself.
+        if lane is not Lane.EXIT and (words := self.login_ended):
+            raise AuthError(
+                f"not sent: {words}", "Log in: tradetui auth (this program goes on by itself then)"
+            )
         return self._token.secret
 
     def _lost(self, number: int, endpoint: Endpoint, broken: Broken) -> TradeTuiError:

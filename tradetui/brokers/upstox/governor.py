@@ -59,6 +59,8 @@ class Window:
 ORDER_WINDOWS: Final = (Window(1.1, 10, 8), Window(60.0, 500, 480), Window(1800.0, 2000, 1900))
 READ_WINDOWS: Final = (Window(1.1, 50, 50), Window(60.0, 500, 480), Window(1800.0, 2000, 1950))
 
+BUDGET_FOLDER: Final = "budget"
+"""Folder inside the account's own where what was spent is kept; all processes of the account use it."""
 PAUSE_S: Final = 30.0
 """How long ordinary requests wait after the broker said "too many"; doubled each time it does so again."""
 LONGEST_PAUSE_S: Final = 300.0

@@ -19,9 +19,8 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.hosts import Hosts
 from tradetui.brokers.upstox.redirect import RedirectListener, code_from_answer
-from tradetui.brokers.upstox.tokens import AccessToken, make_token
+from tradetui.brokers.upstox.tokens import AccessToken, in_ist, make_token
 from tradetui.brokers.upstox.vault import AppCredentials
-from tradetui.domain.calendar import ist_datetime
 from tradetui.domain.errors import AuthError, TransportError
 from tradetui.domain.secret import Secret
 from tradetui.domain.text import clean
@@ -30,11 +29,6 @@ DIALOG_PATH: Final = "/v2/login/authorization/dialog"
 LOGIN_TIMEOUT_S: Final = 300.0
 
 NowNs = Callable[[], int]
-
-
-def in_ist(t_ns: int) -> str:
-    """An instant for people: ``Sat 21 Nov 03:30 IST``."""
-    return f"{ist_datetime(t_ns):%a %d %b %H:%M} IST"
 
 
 def dialog_url(hosts: Hosts, app: AppCredentials, state: str) -> str:

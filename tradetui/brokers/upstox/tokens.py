@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tradetui.brokers.upstox.hosts import FEED, MAIN, ORDER, Hosts, is_loopback_url
-from tradetui.domain.calendar import next_token_expiry_ns
+from tradetui.domain.calendar import ist_datetime, next_token_expiry_ns
 from tradetui.domain.errors import AuthError
 from tradetui.domain.secret import Secret
 from tradetui.domain.text import clean
@@ -40,6 +40,11 @@ class AccessToken:
     def expired(self, now_ns: int) -> bool:
         """Whether it is of no use any more at ``now_ns``."""
         return now_ns >= self.expires_ns
+
+
+def in_ist(t_ns: int) -> str:
+    """An instant for people: ``Sat 21 Nov 03:30 IST``."""
+    return f"{ist_datetime(t_ns):%a %d %b %H:%M} IST"
 
 
 def claims_of(token: str) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 What is tamed: hosts set explicitly on every field (the SDK keeps a class-wide default configuration that
 silently wins over arguments), no retries and no redirects (it would send a modify or cancel up to four
 times), time-outs, raw bodies, no log handlers on the terminal, no thread pool of its own, verified TLS. The
-SDK is imported on first use, on the worker thread, since that takes a fifth of a second.
+SDK is imported on first use, on the worker thread, since that takes a fifth of a second; `Transport.warm` does
+that, and opens a connection to the order host, before the first order needs them.
 """
 
 from __future__ import annotations
@@ -120,6 +121,19 @@ class Workers:
             del future, job, item
 
 
+class _Wire(threading.local):
+    """What a thread wants to be told about the request that it sends.
+
+    Attributes:
+        sent: Called when all of the request has been handed to the system.
+    """
+
+    sent: Callable[[], None] | None = None
+
+
+_wire: Final = _Wire()
+
+
 class _NoPool:
     """Stands in for the thread pool that the SDK starts and never needs."""
 
@@ -163,8 +177,11 @@ class Transport:
         query: Sequence[tuple[str, str]],
         body: Any = None,
         form: Sequence[tuple[str, str]] | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> RawReply:
         """Send one request once, and read the whole answer whatever its status.
+
+        ``sent`` is called on this thread when the whole request is in the system's hands, before any answer.
 
         Raises:
             Broken: No whole answer came.
@@ -183,11 +200,42 @@ class Transport:
         started = time.perf_counter()
         fields = None if form is None else list(form)
         with self._permit(endpoint, self._hosts) if needs_permit(endpoint) else contextlib.nullcontext():
-            status, content_type, content = self._send(
-                client, endpoint, headers, dict(path), list(query), body, fields
-            )
+            _wire.sent = sent
+            try:
+                status, content_type, content = self._send(
+                    client, endpoint, headers, dict(path), list(query), body, fields
+                )
+            finally:
+                _wire.sent = None
         elapsed_ms = (time.perf_counter() - started) * 1000
         return RawReply(status, content, content_type.lower(), elapsed_ms)
+
+    def warm(self) -> bool:
+        """Have a connection to the order host open and idle: no order waits for a handshake.
+
+        Nothing is sent on it. Whether one is open now; a host that cannot be reached is the first order's to tell.
+        """
+        import urllib3.exceptions as faults
+        from urllib3.util.connection import is_connection_dropped
+
+        pools = self._ready().rest_client.pool_manager
+        pool = pools.connection_from_url(self._hosts.order)
+        try:
+            connection = pool._get_conn(timeout=0)
+        except faults.HTTPError:
+            return True  # all of them are busy: so there are some
+        try:
+            if getattr(connection, "sock", None) is not None and is_connection_dropped(connection):
+                connection.close()
+            if getattr(connection, "sock", None) is None:
+                connection.timeout = self._timeout[0]
+                connection.connect()
+        except (faults.HTTPError, OSError):
+            connection.close()
+            return False
+        finally:
+            pool._put_conn(connection)
+        return True
 
     def close(self) -> None:
         """Close idle connections."""
@@ -270,9 +318,39 @@ def _tamed_client(hosts: Hosts) -> Any:
     pool.terminate()
     pool.join()
     client.user_agent = USER_AGENT
+    client.rest_client.pool_manager.pool_classes_by_scheme = _pools()
     # `False`: the first failure is raised as it is; a redirect is handed back instead of followed.
     client.rest_client.pool_manager.connection_pool_kw["retries"] = Retry(False)
     return client
+
+
+def _pools() -> dict[str, Any]:
+    """Connection pools whose connections say when a request has been handed to the system."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Tells:
+        """Asked for the answer, so the whole request is out."""
+
+        def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+            told, _wire.sent = _wire.sent, None
+            if told is not None:
+                told()
+            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+
+    class PlainConnection(Tells, HTTPConnection):
+        pass
+
+    class TlsConnection(Tells, HTTPSConnection):
+        pass
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": PlainPool, "https": TlsPool}
 
 
 def _silence(config: Any) -> None:

@@ -135,7 +135,7 @@ async def test_a_wall_clock_set_while_running_changes_nothing(tmp_path: Path) ->
     await held.acquire(max_wait_s=0)
 
 
-async def test_a_killed_process_leaves_its_requests_behind(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_its_requests_behind(tmp_path: Path) -> None:
     script = (
         "import asyncio, os, signal, sys; from pathlib import Path\n"
         "from tradetui.brokers.upstox.governor import Governor\n"
