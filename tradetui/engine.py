@@ -45,6 +45,8 @@ from tradetui.strategies.runner import StrategyRunner
 
 SECOND: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
+_EXPIRY_FAR_DAYS: Final = 30
+"""Calendar days beyond which nobody asks how many trading days are left."""
 _PHASE_WORDS: Final = {
     PhaseKind.CLOSED: "closed",
     PhaseKind.PRE_OPEN: "pre-open",
@@ -151,6 +153,7 @@ class Engine:
             note=self._note,
             tag_prefix=settings.tag_prefix,
         )
+        self.desk.books.days_left = self._days_left
 
     def begin(self, t_ns: int) -> None:
         """Engine time before the first event."""
@@ -355,6 +358,7 @@ class Engine:
             ask=price_of(float(quotes.depth[slot, 2, 0])),
             age_s=(self.now_ns - seen) / SECOND if seen else None,
             phase=self.phase(self.universe.instruments[slot]),
+            prev_close=price_of(float(quotes.close[slot])),
         )
 
     def phase(self, instrument: Instrument) -> str:
@@ -368,6 +372,20 @@ class Engine:
         if words == "continuous" and said in _CLOSED_SAID:
             return "closed"
         return words
+
+    def _days_left(self, instrument: Instrument) -> int | None:
+        """Trading days until a contract expires, 0 on its last; negative afterwards; ``None`` where nobody knows."""
+        today, expiry = ist_date(self.now_ns), instrument.expiry
+        if expiry is None:
+            return None
+        if expiry <= today:
+            return (expiry - today).days
+        if (expiry - today).days > _EXPIRY_FAR_DAYS:
+            return _EXPIRY_FAR_DAYS
+        try:
+            return len(self.calendar.trading_days(self._segment(instrument, today), today, expiry)) - 1
+        except (CalendarUnknown, ValueError):
+            return None
 
     def _segment(self, instrument: Instrument, day: date) -> Segment:
         """Timetable class of an instrument, looked up once a day."""

@@ -18,7 +18,7 @@ from tradetui.config import Home
 from tradetui.domain.events import OperatorKind
 from tradetui.domain.order import OrderStatus, Side
 from tradetui.domain.records import RecordKind
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 
 CHILD = """
 import asyncio, sys

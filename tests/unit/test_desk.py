@@ -14,7 +14,7 @@ from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Fill, Order, OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import RecordKind
 from tradetui.domain.view import Verdict
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 
 
 def stop_of(rig: Rig, side: Side = Side.SELL, trigger: float = 95.0, qty: int = 10) -> Order:
@@ -95,6 +95,10 @@ def test_live_orders_need_arming_and_exits_do_not() -> None:
     rig = Rig(live=True)
     rig.tick(100.0)
     assert "disarmed" in rig.place(order(price=100.0)).message
+    rig.ask(OperatorKind.ARM, until_ns=rig.now_ns + 10 * SECOND)
+    assert rig.engine.desk.books.armed_until_ns == 0, "the square-off time was never confirmed"
+    assert "square-off" in rig.of(RecordKind.DECISION)[-1].data["refused"]
+    rig.ask(OperatorKind.SQUARE_OFF_OK)
     rig.ask(OperatorKind.ARM, until_ns=rig.now_ns + 10 * SECOND)
     held = rig.place(order(price=100.0))
     rig.fill(held, 100.0)

@@ -51,6 +51,7 @@ def test_a_reconnect_marks_the_bars_that_it_cut_and_asks_for_the_book() -> None:
 def test_silence_counts_as_down_until_frames_flow_again() -> None:
     rig = Rig(live=True)
     rig.tick(100.0)
+    rig.ask(OperatorKind.SQUARE_OFF_OK)
     rig.ask(OperatorKind.ARM, until_ns=rig.now_ns + 600 * SECOND)
     rig.time(15.0)
     assert not silent(rig)

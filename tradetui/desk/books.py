@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
+from tradetui.domain.gtt import Gtt, GttRequest
 from tradetui.domain.instrument import Instrument
+from tradetui.domain.lists import DatedLists
 from tradetui.domain.money import Price, to_price
+from tradetui.domain.order import Product
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind
 from tradetui.execution.manager import OrderManager
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 
 
@@ -24,6 +28,32 @@ class Market:
     ask: Price | None = None
     age_s: float | None = None
     phase: str = "closed"
+    prev_close: Price | None = None
+
+
+class AfterAuction(StrEnum):
+    """What becomes of positions when the exchange cancels resting stops at the start of the closing auction."""
+
+    EXIT_BEFORE = "exit_before"
+    """Intraday positions are closed before it. Carried ones are watched by us and listed as naked."""
+    WATCH = "watch"
+    """All are watched by us and listed as naked."""
+
+
+class GttBook(Protocol):
+    """GTTs, as far as the desk handles them."""
+
+    def working(self, key: str = "") -> list[Gtt]:
+        """GTTs that rest or may rest at the broker, oldest first."""
+
+    def place(self, request: GttRequest, t_ns: int) -> Gtt | None:
+        """Record an intent and emit its command."""
+
+    def modify(self, tag: str, t_ns: int, request: GttRequest) -> str:
+        """Replace quantity and rules. Returns why not, or an empty string."""
+
+    def cancel(self, tag: str, t_ns: int) -> str:
+        """Emit a cancel. Returns why not, or an empty string."""
 
 
 @dataclass(slots=True)
@@ -44,6 +74,13 @@ class Books:
         armed_until_ns: When arming of live trading runs out; 0 when disarmed.
         state, state_reason: The gate's state, and why it is not active.
         entries_today: Orders that opened risk today.
+        gtts: GTTs; ``None`` where the broker has none.
+        closes_ns: Key to the end of today's continuous trading, UTC ns; ``None`` when not known.
+        after_auction: What to do about the closing auction.
+        lists: The dated lists in force.
+        locked_segments: Segments closed by the account's kill switch at the broker.
+        may_sell_holdings: Delivery sales need no further authorisation; ``None`` when not known.
+        days_left: Trading days until a derivative's expiry; ``None`` when nobody can tell.
     """
 
     limits: Limits
@@ -60,6 +97,33 @@ class Books:
     state: RiskState = RiskState.ACTIVE
     state_reason: str = ""
     entries_today: int = 0
+    lists: DatedLists = DatedLists()
+    locked_segments: frozenset[str] = frozenset()
+    may_sell_holdings: bool | None = None
+    days_left: Callable[[Instrument], int | None] = lambda instrument: None
+    gtts: GttBook | None = None
+    closes_ns: Callable[[str], int | None] = lambda key: None
+    after_auction: AfterAuction = AfterAuction.EXIT_BEFORE
+
+    def held(self, key: str, product: Product) -> int:
+        """Signed units of a position, with what orders report filled and whose trades have not come yet."""
+        return self.portfolio.qty(key, product) + self.manager.unbooked_qty(key, product)
+
+    def symbol(self, key: str) -> str:
+        """Name of an instrument for people."""
+        found = self.instrument(key)
+        return found.symbol if found else key
+
+    def gtts_of(self, key: str, product: Product) -> list[Gtt]:
+        """GTTs that may rest for one instrument and product."""
+        if self.gtts is None:
+            return []
+        return [gtt for gtt in self.gtts.working(key) if gtt.request.product is product]
+
+    def cancel_gtt(self, tag: str) -> None:
+        """Ask for the cancel of a GTT."""
+        if self.gtts is not None:
+            self.gtts.cancel(tag, self.now_ns)
 
 
 def price_of(rupees: float) -> Price | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from tradetui.desk.books import Books, Market
 from tradetui.desk.closing import Closing
 from tradetui.desk.facts import FactsGatherer
 from tradetui.desk.figures import Figures
-from tradetui.domain.calendar import ist_date
+from tradetui.desk.guard import Guard
 from tradetui.domain.events import (
     AccountEvent,
     AccountSnapshot,
@@ -48,7 +47,7 @@ from tradetui.domain.requests import Command
 from tradetui.domain.view import Preview
 from tradetui.execution import exits
 from tradetui.execution.manager import OrderManager
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.risk.gate import judge, refusal
 from tradetui.risk.limits import Limits
 
@@ -85,10 +84,10 @@ class Desk:
         self.manager = OrderManager(self.portfolio, emit, note, tag_prefix)
         self.books = Books(limits, live, instrument, market, note, self.portfolio, self.manager)
         self.figures = Figures(self.books, charge)
-        self.facts = FactsGatherer(self.books, self.figures)
+        self.guard = Guard(self.books, self.figures, self._on_loss)
+        self.facts = FactsGatherer(self.books, self.figures, self.guard)
         self.closing = Closing(self.books, self.request)
         self.watched = exits.Watcher()
-        self._today: date | None = None
 
     # --- asking ---------------------------------------------------------------------------------------
 
@@ -96,16 +95,16 @@ class Desk:
         """Judge a request and place it, or record why not. ``None`` when its client id was used before."""
         if self.manager.was_asked(request):
             return None
-        results = judge(self.facts.of(request, score))
+        facts = self.facts.of(request, score)
+        results = judge(facts)
         words = refusal(results)
         if words:
             self._note(RecordKind.DECISION, {"request": freeze(request), "refused": words})
             return self.manager.refuse(request, self.books.now_ns, words)
+        self.guard.entering(facts)
         order = self.manager.place(request, self.books.now_ns)
         if order is not None:
-            self.facts.sent(request)
-            if not self.portfolio.qty(request.instrument_key, request.product):
-                self.books.entries_today += 1
+            self.facts.sent(facts)
         return order
 
     def preview(self, request: OrderRequest) -> Preview:
@@ -158,6 +157,7 @@ class Desk:
             case FillEvent():
                 if self.manager.on_fill(event):
                     self._on_booked(event.fill)
+                    self.guard.after_fills()
                     return event.fill
             case AccountSnapshot():
                 known = len(self.portfolio.fills)
@@ -165,6 +165,10 @@ class Desk:
                 # In the order of booking: a set's order differs from process to process.
                 for fill in list(self.portfolio.fills.values())[known:]:
                     self._on_booked(fill)
+                if event.available is not None:
+                    self.facts.funds_read(event.asked_ns)
+                self.guard.on_snapshot(event)
+                self.guard.after_fills()
             case JournalEvent():
                 self.books.journal_problem = event.problem
             case OperatorEvent():
@@ -179,6 +183,7 @@ class Desk:
         """
         if self.portfolio.book(fill):
             self._on_booked(fill)
+            self.guard.count_round_trips()
 
     def remember(self, order: Order) -> None:
         """Take an order of an earlier run of the day into account."""
@@ -187,6 +192,7 @@ class Desk:
     def _on_booked(self, fill: Fill) -> None:
         order = self.manager.orders.get(self.manager_tag(fill))
         self.figures.on_fill(fill)
+        self.guard.on_fill(fill)
         if order is not None and order.request.source != "manual" and order.request.stop:
             self.watched.on_fill(fill, order.request)
         if not self.portfolio.qty(fill.instrument_key, fill.product):
@@ -201,12 +207,9 @@ class Desk:
         """Time passed: probes, reconciliation, arming, watched stops."""
         # Engine time never runs backwards, whatever a clock does.
         t_ns = self.books.now_ns = max(self.books.now_ns, t_ns)
-        today = ist_date(t_ns)
-        if self._today is not None and today != self._today:
-            self.books.entries_today = 0
-        self._today = today
         if self.books.armed_until_ns and t_ns >= self.books.armed_until_ns:
             self.disarm("arming ran out")
+        self.guard.on_time(t_ns)
         self.manager.on_time(t_ns)
         self.closing.go_on()
 
@@ -248,7 +251,14 @@ class Desk:
                 self.closing.go_on()
             case OperatorKind.RESUME:
                 self.closing.clear()
-                self._set_state(RiskState.ACTIVE, "")
+                self._say(self.guard.resume(event.note), event)
+                self._set_state(*self.guard.state_now())
+            case OperatorKind.LIMITS:
+                self._say(self.guard.change_limit(event), event)
+            case OperatorKind.SQUARE_OFF_OK:
+                self.guard.confirm_square_off()
+            case OperatorKind.ARM if why := self.guard.why_not_arm():
+                self._say(why, event)
             case OperatorKind.ARM:
                 self.books.armed_until_ns = event.until_ns
                 self._note(RecordKind.RISK, {"armed_until_ns": event.until_ns})
@@ -282,8 +292,10 @@ class Desk:
             facts,
             pending_qty=facts.pending_qty - order.pending_qty,
             margin_needed=Money(max(0, facts.margin_needed - blocked)),
-            entries_today=0,
+            exposure=Money(facts.exposure - self.facts.entering_value(order)),
+            counted=True,
             same_recent=False,
+            sliceable=False,
         )
         words = refusal(judge(facts))
         return words or self.manager.modify(
@@ -310,6 +322,20 @@ class Desk:
         held = self.portfolio.qty(request.instrument_key, request.product)
         closing = request.order_type in (OrderType.SL, OrderType.SL_M) or request.source == EXIT_SOURCE
         return closing and held * request.side.sign < 0
+
+    def _on_loss(self, words: str) -> None:
+        """A loss limit was reached: nothing that would add risk may rest; positions go where the settings say so."""
+        for order in self.manager.working():
+            if not self.protects(order):
+                self.manager.cancel(order.tag, self.books.now_ns)
+        if self.books.limits.flatten_on_loss:
+            for position in self.portfolio.open_positions():
+                instrument = self.books.instrument(position.instrument_key)
+                derivative = instrument is not None and instrument.is_derivative
+                # Shares bought to keep are left out, as in any flattening, unless they are named.
+                if derivative or position.product is Product.INTRADAY:
+                    self.closing.want(position.instrument_key, position.product, words)
+            self.closing.go_on()
 
     def _set_state(self, state: RiskState, reason: str) -> None:
         if (state, reason) != (self.books.state, self.books.state_reason):

@@ -2,58 +2,117 @@
 
 from __future__ import annotations
 
+from collections import deque
+from statistics import median
 from typing import Final
 
 from tradetui.desk.books import Books, Market
 from tradetui.desk.figures import Figures
+from tradetui.desk.guard import Guard
 from tradetui.domain import margin
-from tradetui.domain.money import Money
+from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.lists import settles_trade_by_trade
+from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Order, OrderRequest, OrderStatus, OrderType, Product, Side
+from tradetui.domain.position import PositionKey
+from tradetui.domain.price_rules import is_index_contract
 from tradetui.execution.manager import SECOND
-from tradetui.risk.checks import Facts
+from tradetui.risk.facts import Facts, Listed
 
 IST_OFFSET_S: Final = 19_800
+USUAL_OF: Final = 20
+"""Last orders in an underlying whose median is the usual quantity."""
+USUAL_LEAST: Final = 5
+"""With fewer of them nobody can say what is usual."""
+EXPIRY_DAY_PCT: Final = 2
+"""Extra margin on short index options on expiry day, percent of the contract's value (NSE, 20 Nov 2024)."""
 
 _Sameness = tuple[str, Side, int, OrderType, int]
 
 
 class FactsGatherer:
-    """Gathers facts, and remembers what was sent lately (duplicates, cooldowns).
+    """Gathers facts, and remembers what was sent lately (duplicates, cooldowns, sizes, orders a second).
 
     Args:
         books: What the desk knows.
         figures: Profit and exposure.
+        guard: Losses, counts and locks.
     """
 
-    def __init__(self, books: Books, figures: Figures) -> None:
+    def __init__(self, books: Books, figures: Figures, guard: Guard) -> None:
         self._books = books
         self._figures = figures
+        self._guard = guard
         self._sent: dict[tuple[str, str], int] = {}
         self._last_equal: dict[_Sameness, int] = {}
+        self._sizes: dict[str, deque[int]] = {}
+        self._second: deque[int] = deque(maxlen=32)
+        self._blocked: deque[tuple[int, Money]] = deque(maxlen=1_000)
+        self._group_of: dict[PositionKey, str] = {}
 
-    def sent(self, request: OrderRequest) -> None:
+    def sent(self, facts: Facts) -> None:
         """A request passed the gate and left, now."""
-        self._sent[request.source, request.instrument_key] = self._books.now_ns
-        self._last_equal[_sameness(request)] = self._books.now_ns
+        request, now_ns = facts.request, self._books.now_ns
+        self._remember(request, now_ns)
+        self._second.append(now_ns)
+        if not facts.reducing:
+            self._blocked.append((now_ns, facts.margin_needed))
 
     def remember(self, order: Order) -> None:
         """Take an order of an earlier run of the day into account: cooldowns go on over a restart."""
-        request = order.request
         if order.status is not OrderStatus.REFUSED and not order.foreign:
-            at = (request.source, request.instrument_key)
-            self._sent[at] = max(order.created_ns, self._sent.get(at, 0))
-            self._last_equal[_sameness(request)] = order.created_ns
+            self._remember(order.request, order.created_ns)
 
-    def of(self, request: OrderRequest, score: float | None = None) -> Facts:
-        """The facts for one request, now."""
-        books, figures, manager = self._books, self._figures, self._books.manager
+    def remember_sizes(self, sizes: dict[str, tuple[int, ...]]) -> None:
+        """Take the sizes of earlier days' orders into account: instrument key -> quantities, oldest first."""
+        for key, quantities in sizes.items():
+            self._sizes_of(key).extendleft(reversed(quantities))
+
+    def funds_read(self, asked_ns: int) -> None:
+        """The broker has said what is available: orders from before that are in it."""
+        while self._blocked and self._blocked[0][0] < asked_ns:
+            self._blocked.popleft()
+
+    def turn_day(self) -> None:
+        """A new day: yesterday's baskets are ordinary positions now."""
+        self._group_of.clear()
+
+    def _remember(self, request: OrderRequest, t_ns: int) -> None:
+        at = (request.source, request.instrument_key)
+        self._sent[at] = max(t_ns, self._sent.get(at, 0))
+        self._last_equal[_sameness(request)] = t_ns
+        if request.source == "manual":
+            self._sizes_of(request.instrument_key).append(request.qty)
+        if request.group:
+            self._group_of[request.instrument_key, request.product] = request.group
+
+    def _sizes_of(self, key: str) -> deque[int]:
+        instrument = self._books.instrument(key)
+        return self._sizes.setdefault(_underlying(instrument, key), deque(maxlen=USUAL_OF))
+
+    # --- gathering ------------------------------------------------------------------------------------
+
+    def of(self, request: OrderRequest, score: float | None = None, *, member: bool = False) -> Facts:
+        """The facts for one request, now.
+
+        Args:
+            request: The order.
+            score: Of the signal it comes from.
+            member: It is a leg of a basket that was approved as a whole (`risk.gate.judge_group`).
+        """
+        books, guard, manager = self._books, self._guard, self._books.manager
         key, product, limits = request.instrument_key, request.product, books.limits
         instrument = books.instrument(key)
         market = books.market(key) if instrument else Market()
-        positions = books.portfolio.open_positions()
-        reference = request.price or market.last
+        here = manager.working(key, product)
+        pending = sum(order.pending_qty for order in here if order.request.side is request.side)
+        # What is reported filled counts before its trade is booked: an exit must not be let through twice.
+        held = books.portfolio.qty(key, product) + manager.unbooked_qty(key, product)
         sent = self._sent.get((request.source, key))
         equal = self._last_equal.get(_sameness(request))
+        losses = guard.losses()
+        open_, counted = self._open_positions(request, instrument)
+        free, t1 = self._free(request, instrument, held, pending)
         return Facts(
             request=request,
             instrument=instrument,
@@ -61,34 +120,157 @@ class FactsGatherer:
             state=books.state,
             state_reason=books.state_reason,
             journal_problem=books.journal_problem,
-            # What is reported filled counts before its trade is booked: an exit must not be let through twice.
-            position_qty=books.portfolio.qty(key, product) + manager.unbooked_qty(key, product),
-            pending_qty=manager.pending_qty(key, product, request.side),
-            pending_other_qty=manager.pending_qty(key, product, request.side.opposite),
+            position_qty=held,
+            pending_qty=pending,
+            pending_other_qty=sum(order.pending_qty for order in here) - pending,
             last=market.last,
             bid=market.bid,
             ask=market.ask,
             quote_age_s=market.age_s,
             feed_up=books.feed_up,
             phase=market.phase,
-            available=figures.available(),
-            day_pnl=Money(figures.day_pnl() - figures.day_charges()),
-            exposure=figures.exposure(),
-            open_positions=len(positions),
-            intraday_positions=sum(p.product is Product.INTRADAY for p in positions),
+            band=books.lists.band(instrument, market.prev_close) if instrument else None,
+            available=Money(self._figures.available() - sum(blocked for _, blocked in self._blocked)),
+            funds_known=books.portfolio.available is not None,
+            day_loss=losses.day,
+            week_loss=losses.week,
+            month_drawdown=losses.month,
+            exposure=Money(self._figures.exposure() + self._entering()),
+            open_positions=len(open_),
+            intraday_positions=sum(each is Product.INTRADAY for each, _ in open_.values()),
+            swing_positions=sum(each is not Product.INTRADAY for each, _ in open_.values()),
+            underlying_positions=sum(name == _underlying(instrument, key) for _, name in open_.values()),
+            counted=counted,
+            member=member,
             entries_today=books.entries_today,
+            losses_in_a_row=guard.losses_in_a_row,
+            loss_age_s=(books.now_ns - guard.last_loss_ns) / SECOND if guard.last_loss_ns else None,
+            orders_last_second=sum(books.now_ns - t_ns < SECOND for t_ns in self._second),
+            usual_qty=self._usual(instrument, key),
             unknown_order=manager.has_unknown(key),
             account_trouble=manager.account_trouble,
+            segment_locked=instrument is not None and instrument.segment in books.locked_segments,
             same_recent=equal is not None and books.now_ns - equal < limits.duplicate_s * SECOND,
             strategy_idle_s=None if sent is None else (books.now_ns - sent) / SECOND,
             second_of_day=(books.now_ns // SECOND + IST_OFFSET_S) % 86_400,
             live=books.live,
             armed=books.now_ns < books.armed_until_ns,
             score=score,
-            margin_needed=margin.estimate(instrument, product, request.side, request.qty, reference)
-            if instrument and reference and request.qty > 0
-            else Money(0),
+            margin_needed=self._margin(request, instrument, market),
+            listed=self._listed(instrument),
+            expiry_days=books.days_left(instrument) if instrument and instrument.is_derivative else None,
+            underlying_last=self._underlying_last(instrument),
+            free_qty=free,
+            t1_qty=t1,
+            may_sell_holdings=books.may_sell_holdings,
         )
+
+    def _open_positions(
+        self, request: OrderRequest, instrument: Instrument | None
+    ) -> tuple[dict[object, tuple[Product, str]], bool]:
+        """What counts as one position each: held, or being entered by a working order; a basket once.
+
+        Returns position (or basket) -> product and underlying, and whether the request's own is among them.
+        """
+        books = self._books
+        found: dict[object, tuple[Product, str]] = {}
+        keys = [
+            (position.instrument_key, position.product)
+            for position in books.portfolio.open_positions()
+            if not self._figures.sold_from_demat(position)
+        ]
+        keys += [
+            (order.request.instrument_key, order.request.product)
+            for order in books.manager.working()
+            if self._enters(order)
+        ]
+        for key in keys:
+            of = books.instrument(key[0])
+            found.setdefault(self._group_of.get(key) or key, (key[1], _underlying(of, key[0])))
+        own: object = request.group if request.group in found else (request.instrument_key, request.product)
+        own_group = self._group_of.get((request.instrument_key, request.product))
+        return found, own in found or own_group in found
+
+    def _enters(self, order: Order) -> bool:
+        """Whether a working order would open or add to a position."""
+        request = order.request
+        held = self._books.portfolio.qty(request.instrument_key, request.product)
+        return not request.is_exit and held * request.side.sign >= 0
+
+    def _entering(self) -> int:
+        """Value of what working entries may still buy or sell short."""
+        return sum(self.entering_value(order) for order in self._books.manager.working())
+
+    def entering_value(self, order: Order) -> int:
+        """Value of what one working order may still add to a position; 0 for an exit."""
+        if not self._enters(order):
+            return 0
+        request = order.request
+        instrument = self._books.instrument(request.instrument_key)
+        price = request.price or request.trigger_price
+        price = price or self._books.market(request.instrument_key).last or Price(0)
+        return order.pending_qty * price * (instrument.multiplier if instrument else 1)
+
+    def _margin(self, request: OrderRequest, instrument: Instrument | None, market: Market) -> Money:
+        """Cash that the order is likely to block."""
+        reference = request.price or request.trigger_price or market.last
+        if instrument is None or not reference or request.qty <= 0:
+            return Money(0)
+        needed = margin.estimate(instrument, request.product, request.side, request.qty, reference)
+        if (
+            instrument.is_option
+            and request.side is Side.SELL
+            and is_index_contract(instrument)
+            and self._books.days_left(instrument) == 0
+        ):
+            level = self._underlying_last(instrument) or instrument.strike or reference
+            needed = Money(needed + level * request.qty * instrument.multiplier * EXPIRY_DAY_PCT // 100)
+        return needed
+
+    def _free(
+        self, request: OrderRequest, instrument: Instrument | None, held: int, pending: int
+    ) -> tuple[int | None, int]:
+        """Units a delivery sale may take, T1 included, and how many of them are T1; ``None`` when not known."""
+        portfolio = self._books.portfolio
+        if (
+            instrument is None
+            or instrument.kind is not InstrumentKind.EQUITY
+            or request.side is not Side.SELL
+            or request.product is not Product.DELIVERY
+        ):
+            return None, 0
+        if not portfolio.holdings_known:
+            return None, 0
+        holding = portfolio.holding(request.instrument_key)
+        bought, sold = max(0, held), max(0, -held)
+        if holding is None:
+            return bought - sold - pending, 0
+        # The broker's own count of what is blocked may lag behind our orders, or know of others.
+        blocked = max(holding.used_qty, sold + pending)
+        return bought + holding.qty + holding.t1_qty - blocked, holding.t1_qty
+
+    def _usual(self, instrument: Instrument | None, key: str) -> float | None:
+        sizes = self._sizes.get(_underlying(instrument, key), ())
+        return median(sizes) if len(sizes) >= USUAL_LEAST else None
+
+    def _listed(self, instrument: Instrument | None) -> Listed:
+        lists = self._books.lists
+        if instrument is None:
+            return Listed()
+        said = lists.watched(instrument)
+        return Listed(
+            lists.banned(instrument), lists.takes_intraday(instrument), said, settles_trade_by_trade(said or "")
+        )
+
+    def _underlying_last(self, instrument: Instrument | None) -> Price | None:
+        if instrument is None or not instrument.underlying_key:
+            return None
+        return self._books.market(instrument.underlying_key).last
+
+
+def _underlying(instrument: Instrument | None, key: str) -> str:
+    """Key of what an instrument is written on; a share's own."""
+    return (instrument.underlying_key if instrument else "") or key
 
 
 def _sameness(request: OrderRequest) -> _Sameness:

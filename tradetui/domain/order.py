@@ -192,6 +192,7 @@ class OrderRequest:
         time_exit_s: Second of the day, IST, at which the position shall be closed; 0 for none.
         group: Label shared by the slices of one parent order, or by the legs of one basket; empty for neither.
         overnight: The stop shall outlive the day: it rests as a GTT.
+        amo: The person knows that the market is closed and wants an after-market order.
     """
 
     instrument_key: str
@@ -213,6 +214,7 @@ class OrderRequest:
     time_exit_s: int = 0
     group: str = ""
     overnight: bool = False
+    amo: bool = False
 
     @property
     def is_exit(self) -> bool:

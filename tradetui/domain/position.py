@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from tradetui.domain.errors import DomainError
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Fill, Product, Side
 
@@ -51,6 +52,35 @@ class Position:
     def unrealised(self, last: Price) -> Money:
         """Profit of the net quantity if it were closed at ``last``, gross of charges."""
         return Money(self.qty * last * self.multiplier - self.cost)
+
+    def afresh(self) -> Position:
+        """The position at the start of a new day: its cost stays, the profit of old days is cash now."""
+        return Position(self.instrument_key, self.product, self.qty, self.cost, multiplier=self.multiplier)
+
+    def give(self, qty: int) -> tuple[Position, Money]:
+        """The position without ``qty`` signed units, and the cost that goes with them: nothing is realised.
+
+        Raises:
+            DomainError: There are not so many units on that side.
+        """
+        if not qty or qty * self.qty < 0 or abs(qty) > abs(self.qty):
+            raise DomainError(f"cannot take {qty} units out of {self.qty}")
+        cost = Money(int(self.cost) * qty // self.qty if qty != self.qty else int(self.cost))
+        return replace(self, qty=self.qty - qty, cost=Money(self.cost - cost)), cost
+
+    def take(self, qty: int, cost: Money) -> Position:
+        """The position with ``qty`` signed units more that cost ``cost``; against the other side it realises."""
+        if self.qty * qty >= 0:
+            return replace(self, qty=self.qty + qty, cost=Money(self.cost + cost))
+        closing = min(abs(self.qty), abs(qty))
+        ours = int(self.cost) * closing // abs(self.qty)
+        theirs = int(cost) * closing // abs(qty)
+        return replace(
+            self,
+            qty=self.qty + qty,
+            cost=Money(self.cost - ours + cost - theirs),
+            realised=Money(self.realised - ours - theirs),
+        )
 
     def apply(self, side: Side, qty: int, price: Price) -> Position:
         """The position after one more fill of ``qty`` units at ``price``."""

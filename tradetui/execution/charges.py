@@ -20,20 +20,29 @@ class OrderCharges:
         self._estimate = estimate
         self._filled: dict[str, tuple[int, int]] = {}
         self._charges: dict[str, Money] = {}
+        self._total = 0
 
-    def add(self, fill: Fill, instrument: Instrument) -> None:
-        """Take one more fill into account."""
+    def add(self, fill: Fill, instrument: Instrument) -> Money:
+        """Take one more fill into account. Returns by how much the charges grew."""
         qty, value = self._filled.get(fill.broker_id, (0, 0))
         qty, value = qty + fill.qty, value + fill.qty * fill.price
         self._filled[fill.broker_id] = (qty, value)
         average = Price((2 * value + qty) // (2 * qty))
-        self._charges[fill.broker_id] = self._estimate(
-            instrument, fill.product, fill.side, qty, average, fill.time_ns
-        )
+        charges = self._estimate(instrument, fill.product, fill.side, qty, average, fill.time_ns)
+        more = Money(charges - self._charges.get(fill.broker_id, 0))
+        self._charges[fill.broker_id] = charges
+        self._total += more
+        return more
+
+    def clear(self) -> None:
+        """Forget everything: a new day."""
+        self._filled.clear()
+        self._charges.clear()
+        self._total = 0
 
     def total(self) -> Money:
         """Charges of everything so far."""
-        return Money(sum(self._charges.values()))
+        return Money(self._total)
 
     def of(self, broker_ids: Iterable[str]) -> Money:
         """Charges of some orders, by the broker's ids."""

@@ -29,7 +29,7 @@ from tradetui.domain.view import (
 )
 from tradetui.execution import exits
 from tradetui.indicators import Columns, parse_spec
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.runtime.telemetry import rss_mb
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from tradetui.engine import Engine, EngineSettings
 from tradetui.feeds.recorder import SUFFIX, InboxReader, InboxRecord, InboxRecorder, RecordKind
 from tradetui.feeds.replay import recorded_events
 from tradetui.market.universe import Universe
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 from tradetui.wiring.restore import Past, give_back
 from tradetui.wiring.settings import charge_from, strategies_from

@@ -15,7 +15,7 @@ from tradetui.domain.portfolio import Opening
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.thawing import thaw
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderT
 from tradetui.domain.records import RecordKind
 from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag
 from tradetui.execution import exits
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 
 KEY = "NSE_EQ|X"

@@ -12,7 +12,7 @@ from tradetui.domain.money import Money, Price, to_money, to_price
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
 from tradetui.domain.view import Verdict
 from tradetui.risk import gate
-from tradetui.risk.checks import Facts, RiskState
+from tradetui.risk.facts import Facts, RiskState
 from tradetui.risk.gate import judge, refusal
 from tradetui.risk.limits import Limits
 
@@ -79,7 +79,7 @@ AUTO = req(source="vote", stop=to_price(98), target=to_price(104))
         ("arming", {"live": True}),
         ("lot", {"request": req(qty=0)}),
         ("lot", {"request": req(qty=66), "instrument": OPTION}),
-        ("freeze", {"request": req(qty=28 * 65), "instrument": OPTION}),
+        ("freeze", {"request": req(qty=25 * 27 * 65 + 65), "instrument": OPTION}),
         ("tick", {"request": req(price=to_price("100.03"))}),
         ("tick", {"request": req(price=Price(0))}),
         ("tick", {"request": req(order_type=OrderType.SL, price=to_price(101))}),
@@ -105,8 +105,12 @@ AUTO = req(source="vote", stop=to_price(98), target=to_price(104))
         ("distance", {"request": req(price=to_price(111))}),
         ("value", {"request": req(qty=900, price=to_price(300)), "last": to_price(300)}),
         ("funds", {"margin_needed": to_money(50_001)}),
-        ("day loss", {"day_pnl": to_money(-1_500)}),
-        ("positions", {"open_positions": 4}),
+        ("day loss", {"day_loss": to_money(1_500)}),
+        ("week loss", {"week_loss": to_money(3_000)}),
+        ("month loss", {"month_drawdown": to_money(5_000)}),
+        ("positions", {"open_positions": 6}),
+        ("positions", {"swing_positions": 4, "request": req(product=Product.DELIVERY)}),
+        ("positions", {"underlying_positions": 2}),
         ("positions", {"open_positions": 2, "intraday_positions": 2}),
         ("exposure", {"exposure": to_money(249_500)}),
         ("trades", {"limits": Limits(max_trades_per_day=3), "entries_today": 3}),
@@ -141,7 +145,7 @@ def test_exits_pass_when_everything_that_limits_risk_says_no() -> None:
         last=None,
         quote_age_s=None,
         unknown_order=True,
-        day_pnl=to_money(-10_000),
+        day_loss=to_money(10_000),
         available=Money(0),
         margin_needed=to_money(10**6),
         open_positions=9,

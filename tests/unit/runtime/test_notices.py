@@ -57,6 +57,7 @@ def test_a_cancelled_order_says_what_had_filled() -> None:
 
 def test_risk_arming_strategies_and_feed() -> None:
     rig = Rig(live=True)
+    rig.ask(OperatorKind.SQUARE_OFF_OK)
     rig.ask(OperatorKind.ARM, until_ns=rig.now_ns + 60 * SECOND)
     rig.ask(OperatorKind.AUTO_ON, name="said")
     rig.ask(OperatorKind.KILL, note="me")

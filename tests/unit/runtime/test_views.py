@@ -192,5 +192,6 @@ def test_terms_of_an_option() -> None:
 
 
 def test_an_arming_shows_until_when(view: View) -> None:
+    view.rig.ask(OperatorKind.SQUARE_OFF_OK)
     view.rig.ask(OperatorKind.ARM, until_ns=view.rig.now_ns + SECOND)
     assert view().armed_until_ns == view.rig.now_ns + SECOND

@@ -15,7 +15,7 @@ from tradetui.domain.order import OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import ProbeTag
 from tradetui.journal import Journal
-from tradetui.risk.checks import RiskState
+from tradetui.risk.facts import RiskState
 from tradetui.wiring.restore import Past, give_back, read_past
 
 PREFIX = "tt-"
