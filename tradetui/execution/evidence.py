@@ -7,16 +7,22 @@ that are not a book.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.events import Evidence, OrderUpdate
 from tradetui.domain.money import Price
 from tradetui.domain.order import ALLOWED, Order, OrderRequest, OrderStatus, OrderType, Product, Validity
+from tradetui.domain.requests import ModifyOrder
 from tradetui.domain.text import clean
 
 CANCEL_SHOWS_NS: Final = 2_000_000_000
-"""A book read so long after a cancel was asked for, and still showing the order open, says: not cancelled."""
+"""A book read so long after a change was asked for, and showing none, says that it was not made."""
+FOREIGN_SOURCE: Final = "foreign"
+"""`OrderRequest.source` of what was placed elsewhere (phone, web)."""
+BROKER_SOURCE: Final = "broker"
+"""`OrderRequest.source` of what the broker placed itself (its square-off)."""
 
 
 def next_status(order: Order, update: OrderUpdate, asked_ns: int | None) -> OrderStatus:
@@ -40,6 +46,13 @@ def confirmed_terms(order: Order, update: OrderUpdate, asked_ns: int | None) -> 
     silent = update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING
     if silent or is_old(order, asked_ns):
         return request
+    if order.foreign:
+        # Somebody else's order may have changed its form too.
+        request = replace(
+            request,
+            order_type=update.order_type or request.order_type,
+            validity=update.validity or request.validity,
+        )
     return replace(
         request,
         qty=update.qty or request.qty,
@@ -51,12 +64,40 @@ def confirmed_terms(order: Order, update: OrderUpdate, asked_ns: int | None) -> 
     )
 
 
-def modify_is_over(order: Order, update: OrderUpdate, asked_ns: int | None) -> bool:
-    """Whether a statement shows that a modify under way has been decided."""
-    silent = update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING
-    if silent or is_old(order, asked_ns):
+def shows(update: OrderUpdate, asked: ModifyOrder) -> bool:
+    """Whether a statement shows the terms that a modify asked for."""
+    if update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING or update.qty != asked.qty:
         return False
-    return update.t_ns > order.updated_ns or update.evidence is Evidence.STREAM
+    # A protected MARKET comes back as a LIMIT at a price that the broker chose.
+    protected = asked.order_type in (OrderType.MARKET, OrderType.SL_M)
+    return (protected or update.price == asked.price) and (update.trigger_price or 0) == asked.trigger_price
+
+
+def modify_is_over(order: Order, update: OrderUpdate, asked_ns: int | None, taken_ns: int) -> bool:
+    """Whether a statement that shows other terms proves that a modify under way has been decided.
+
+    Only a book can: a push may tell of something that happened before. It must have been read after the broker
+    took the request, or, without any answer, long enough after it was sent.
+
+    Args:
+        order: The order; it was last changed when the modify was sent, or later.
+        update: The statement.
+        asked_ns: When the reading of the book began; ``None`` for a push.
+        taken_ns: When the broker said that it took the request; 0 for not (yet).
+    """
+    silent = update.evidence is Evidence.ACK or update.status is OrderStatus.PENDING
+    if silent or asked_ns is None or is_old(order, asked_ns):
+        return False
+    return asked_ns > taken_ns if taken_ns else asked_ns - order.updated_ns >= CANCEL_SHOWS_NS
+
+
+def day_is_over(order: Order, now_ns: int) -> bool:
+    """Whether an order cannot rest any more, because the day that it was for has passed.
+
+    An after-market order is for the next session, whatever the date on which it was placed.
+    """
+    waits = order.raw_status.lower().startswith(("after market", "modify after market"))
+    return ist_date(order.created_ns) < ist_date(now_ns) and not waits
 
 
 def cancel_failed(order: Order, update: OrderUpdate, asked_ns: int | None) -> bool:
@@ -74,6 +115,47 @@ def is_old(order: Order, asked_ns: int | None) -> bool:
     return asked_ns is not None and order.updated_ns > asked_ns
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What an order owes to the GTT it came out of.
+
+    Attributes:
+        group: The GTT's label.
+        source: What it is for, as `OrderRequest.source` says it.
+        reason: Why, in words.
+        foreign: The GTT was placed elsewhere.
+    """
+
+    group: str
+    source: str
+    reason: str
+    foreign: bool
+
+
+def as_child(order: Order, child: Child) -> Order:
+    """An adopted order, known to have come out of a GTT."""
+    request = replace(order.request, group=child.group, source=child.source, reason=child.reason)
+    return replace(order, request=request, foreign=child.foreign)
+
+
+def merged(order: Order, twin: Order) -> Order:
+    """Our order with what a push without our label had told of it under another name."""
+    return replace(
+        order,
+        status=twin.status,
+        exchange_id=twin.exchange_id,
+        filled_qty=max(order.filled_qty, twin.filled_qty),
+        average_price=twin.average_price or order.average_price,
+        raw_status=twin.raw_status,
+        message=twin.message,
+    )
+
+
+def never_was(twin: Order, tag: str) -> Order:
+    """The last state of a stranger that turned out to be our order ``tag``."""
+    return replace(twin, status=OrderStatus.ABSENT, message=f"it is {tag}", broker_id="")
+
+
 def adopted(update: OrderUpdate) -> Order | None:
     """The order that a statement about a stranger describes; ``None`` when it says too little."""
     if not update.broker_id or not update.instrument_key or update.side is None:
@@ -87,7 +169,8 @@ def adopted(update: OrderUpdate) -> Order | None:
         price=update.price or Price(0),
         trigger_price=update.trigger_price or Price(0),
         validity=update.validity or Validity.DAY,
-        source="foreign",
+        source=BROKER_SOURCE if update.by_broker else FOREIGN_SOURCE,
+        reason="placed by the broker" if update.by_broker else "",
     )
     return Order(
         tag=f"x-{update.broker_id}",

@@ -1,0 +1,114 @@
+"""Our positions against the broker's: what was carried over night is taken in, everything else is said.
+
+No difference is ever booked away: a position that differs stays on the list until a trade, a conversion or a
+new day explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from tradetui.domain.calendar import ist_date
+from tradetui.domain.events import BrokerPosition
+from tradetui.domain.money import Money, Price
+from tradetui.domain.portfolio import Opening, Portfolio
+from tradetui.domain.position import PositionKey
+from tradetui.domain.records import RecordKind, freeze
+from tradetui.execution.conversions import Conversions
+
+
+class OddRows:
+    """Rows of the broker's books that could not be read: kept as they came, and said once each (case O21).
+
+    Args:
+        note: Takes journal records.
+    """
+
+    def __init__(self, note: Callable[[RecordKind, Any], None]) -> None:
+        self._note = note
+        self.rows: list[str] = []
+        """Every one so far, oldest first."""
+
+    def say(self, rows: Sequence[str]) -> None:
+        """Take in what one reading of the books found odd."""
+        for row in rows:
+            if row not in self.rows:
+                self.rows.append(row)
+                self._note(RecordKind.RECONCILE, {"found": "a row that makes no sense", "row": row})
+
+
+class PositionCheck:
+    """Compares positions, and remembers what was found.
+
+    Args:
+        portfolio: Our positions.
+        conversions: Explain units that stand under another product.
+        note: Takes journal records.
+    """
+
+    def __init__(
+        self, portfolio: Portfolio, conversions: Conversions, note: Callable[[RecordKind, Any], None]
+    ) -> None:
+        self._portfolio = portfolio
+        self._conversions = conversions
+        self._note = note
+        self._compared = False
+        self._rolled_on: date | None = None
+        self.differences: dict[PositionKey, tuple[int, int]] = {}
+        """Position -> (ours, the broker's), as last found."""
+
+    def turn_day(self, day: date) -> None:
+        """A new day began while running: what is open now is what the day starts with."""
+        self._rolled_on = day
+        for position in self._portfolio.open_positions():
+            opening = Opening(position.instrument_key, position.product, position.qty, position.average_price)
+            self._note(RecordKind.OPENING, freeze(opening))
+
+    def compare(self, theirs: Sequence[BrokerPosition], t_ns: int) -> None:
+        """Compare with the broker's positions. Every fill that is known must be booked by now."""
+        said = {(p.instrument_key, p.product): p for p in theirs}
+        first, self._compared = not self._compared, True
+        differences = {
+            key: pair
+            for key, pair in self._portfolio.unexplained(theirs).items()
+            if not self._conversions.under_way(key[0])
+        }
+        for key, (_ours, qty) in list(differences.items()):
+            found = said.get(key)
+            if (first and found is not None) or self._moved_over_night(key, t_ns):
+                self._open(found or BrokerPosition(*key, qty, Price(0), Money(0)))
+                del differences[key]
+        if self._conversions.explain(differences, t_ns):
+            differences.clear()
+        for key, (ours, qty) in differences.items():
+            if self.differences.get(key) != (ours, qty):
+                self._note(
+                    RecordKind.RECONCILE,
+                    {
+                        "found": "position differs",
+                        "instrument_key": key[0],
+                        "product": key[1].value,
+                        "ours": ours,
+                        "theirs": qty,
+                    },
+                )
+        self.differences = differences
+
+    def _open(self, found: BrokerPosition) -> None:
+        opening = self._portfolio.carried(found)
+        self._portfolio.open_with(opening)
+        self._note(RecordKind.OPENING, freeze(opening))
+
+    def _moved_over_night(self, key: PositionKey, t_ns: int) -> bool:
+        """Whether a position changed between two days of one run (shares that went into the demat account).
+
+        The broker turns its own day some time before the market opens; once something has traded, a difference
+        is a difference.
+        """
+        today = ist_date(t_ns)
+        return today == self._rolled_on and not any(
+            (fill.instrument_key, fill.product) == key and ist_date(fill.time_ns) == today
+            for fill in self._portfolio.fills.values()
+        )
