@@ -106,6 +106,10 @@ class _Level:
         self.visible = False
         self.taken = 0
 
+    def at_auction(self) -> int:
+        """Units that take part in an auction."""
+        return sum(entry.total for entry in self.entries if entry.order_id or self.visible)
+
     def first(self) -> _Entry | None:
         """Who trades next, or ``None``. Anonymous quantity outside the window does not trade."""
         for entry in self.entries:
@@ -324,6 +328,46 @@ class Book:
                 matches.append(_match(side, order_id, entry.order_id, level.price, traded))
             half.prune(key)
         return matches, False
+
+    def interest(self, side: Side) -> list[Quote]:
+        """(price, units) of everything that would take part in an auction, best first."""
+        half = self._half(side)
+        rows = ((level.price, level.at_auction()) for level in map(half.levels.__getitem__, half.keys))
+        return [(price, qty) for price, qty in rows if qty]
+
+    def take_best(self, side: Side, qty: int) -> list[tuple[str, int]]:
+        """Take ``qty`` units off a side by price, then time: (order id or empty, units) of each part."""
+        half = self._half(side)
+        parts: list[tuple[str, int]] = []
+        for key in list(half.keys):
+            level = half.levels[key]
+            while qty and (entry := level.first()) is not None:
+                traded = min(qty, entry.qty)
+                order_id = entry.order_id
+                half.consume(key, entry, traded, mark=False)
+                qty -= traded
+                parts.append((order_id, traded))
+            half.prune(key)
+        return parts
+
+    def hit(self, order_id: str, side: Side, qty: int) -> None:
+        """Let another participant trade ``qty`` units of one resting order, out of its turn.
+
+        Raises:
+            KeyError: The order does not rest here.
+        """
+        half = self._half(side)
+        key = half.where[order_id]
+        while qty:
+            entry = half.entry(order_id)[1]
+            traded = min(qty, entry.qty)
+            half.consume(key, entry, traded, mark=False)
+            qty -= traded
+        half.prune(key)
+
+    def rests(self, order_id: str) -> bool:
+        """Whether an order stands in this book."""
+        return order_id in self._bids.where or order_id in self._asks.where
 
     def set_external(self, bids: Sequence[Quote], asks: Sequence[Quote]) -> None:
         """Reconcile anonymous quantity with a depth snapshot. `cross` then trades what crosses."""

@@ -7,42 +7,49 @@ from a world; the paper broker runs it with one account and live quotes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tradetui.domain.calendar.ist import day_number, ist_date
 from tradetui.domain.errors import DomainError
 from tradetui.domain.events import Holding
-from tradetui.domain.instrument import Instrument
+from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.market_data import DEPTH_LEVELS
 from tradetui.domain.money import Money, Price
-from tradetui.domain.order import OrderRequest, OrderType, Product, Side
+from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
 from tradetui.domain.position import Position
 from tradetui.exchange import rules
 from tradetui.exchange.accounts import Account
-from tradetui.exchange.book import Book, Quote
+from tradetui.exchange.book import Quote
+from tradetui.exchange.gtt import GttDesk
+from tradetui.exchange.margins import RiskPrices
 from tradetui.exchange.matching import Matcher
 from tradetui.exchange.orders import (
     Amendment,
     ExchangeEvent,
-    Funds,
+    GttState,
     OrderState,
     RawStatus,
     Refusal,
     Reply,
     Trade,
 )
+from tradetui.exchange.reset_band import reset_band
 from tradetui.exchange.rules import NO_BAND, Band, RuleBook
+from tradetui.exchange.services import UNKNOWN_KEY, Services
 from tradetui.exchange.sessions import Phase, PhaseOf, refuse_in_phase
+from tradetui.exchange.square_off import SquareOff
 
-_UNKNOWN_KEY = "UDAPI100011"
 _NOT_FOUND = "UDAPI100010"
 _CANCEL_FINISHED = "UDAPI100040"
 _MODIFY_FINISHED = "UDAPI100041"
 
+Screen = Callable[[OrderState], "Refusal | None"]
+"""A say of the caller's on every new order, children of GTTs included: a reason to reject it, or ``None``."""
 
-class Exchange:
-    """Front door of the exchange; matching itself is `matching.Matcher`.
+
+class Exchange(Services):
+    """Front door of the exchange; matching itself is `matching.Matcher`, the rest of what a broker does is `services.Services`.
 
     Args:
         instruments: What is listed; `list_instrument` adds more.
@@ -67,7 +74,15 @@ class Exchange:
         self._bands: dict[str, Band] = {}
         self._accounts: dict[str, Account] = {}
         self._serial = first_serial
-        self._matcher = Matcher(self._instruments, self._accounts, self._bands, depth_levels, first_serial)
+        self._reset_on: dict[str, int] = {}
+        self._halts: dict[str, str] = {}
+        self.screen: Screen | None = None
+        self._matcher = Matcher(
+            self._instruments, self._accounts, self._bands, self._rules, depth_levels, first_serial
+        )
+        self.risk = RiskPrices(self._matcher.last)
+        self._gtts = GttDesk(self._matcher, self._instruments, self._bands, self._place_child, first_serial)
+        self._square_off = SquareOff(self)
 
     # --- set-up ---------------------------------------------------------------------------------------
 
@@ -75,9 +90,14 @@ class Exchange:
         """Add or replace an instrument."""
         self._instruments[instrument.key] = instrument
 
-    def set_band(self, key: str, band: Band) -> None:
-        """Set the price limits of the day of one instrument."""
-        self._bands[key] = band
+    def set_band(self, key: str, band: Band, t_ns: int = 0) -> None:
+        """Set the price limits of the day of one instrument; a band that was reset that day stays."""
+        if not t_ns or self._reset_on.get(key) != day_number(t_ns):
+            self._bands[key] = band
+
+    def set_reference(self, key: str, price: Price) -> None:
+        """Set the price that an auction is held nearest to; without one it is the last price."""
+        self._matcher.references[key] = price
 
     def add_account(
         self,
@@ -93,7 +113,9 @@ class Exchange:
         """
         if account_id in self._accounts:
             raise DomainError(f"account {account_id} exists already")
-        self._accounts[account_id] = Account(account_id, opening, self._instruments, positions, holdings)
+        self._accounts[account_id] = Account(
+            account_id, opening, self._instruments, positions, holdings, self.risk
+        )
 
     def restore(self, order: OrderState) -> None:
         """Seat a working order of an earlier run again, at the end of its queue and without new checks.
@@ -104,6 +126,16 @@ class Exchange:
         if order.status.terminal or order.order_id in self._matcher.orders:
             raise DomainError(f"order {order.order_id} cannot be restored")
         self._matcher.restore(order)
+
+    def restore_gtt(self, gtt: GttState, filled: Mapping[str, int] | None = None) -> None:
+        """Take a GTT of an earlier run up again. Seat its children first, or say what they have filled.
+
+        Raises:
+            DomainError: Its id is in use.
+        """
+        if gtt.gtt_id in self._gtts.gtts:
+            raise DomainError(f"GTT {gtt.gtt_id} cannot be restored")
+        self._gtts.restore(gtt, filled or {})
 
     def remember(self, histories: Iterable[Sequence[OrderState]], trades: Iterable[Trade]) -> None:
         """Know the orders and trades of an earlier run again, for reading; `restore` seats what still works.
@@ -119,6 +151,8 @@ class Exchange:
             self._matcher.history[order_id] = list(steps)
         for trade in trades:
             self._account(trade.account_id).trades.append(trade)
+        for account in self._accounts.values():
+            account.days.restore(account.trades, account.positions)
 
     # --- orders ---------------------------------------------------------------------------------------
 
@@ -129,13 +163,43 @@ class Exchange:
 
         A ``veto`` is the caller's own reason to reject the order after it was taken, for rehearsals.
         """
+        made = self._admit(account_id, request, tag, t_ns, veto=veto)
+        if isinstance(made, Refusal):
+            return Reply(refusal=made, events=self._matcher.drain())
+        return Reply(made, events=self._finish(request.instrument_key, t_ns))
+
+    def place_for(
+        self, account_id: str, request: OrderRequest, placed_by: str, note: str, t_ns: int
+    ) -> Reply:
+        """An order that somebody else places in the account: the broker's risk desk, with its reason."""
+        made = self._admit(account_id, request, "", t_ns, placed_by=placed_by, note=note)
+        if isinstance(made, Refusal):
+            return Reply(refusal=made, events=self._matcher.drain())
+        return Reply(made, events=self._finish(request.instrument_key, t_ns))
+
+    def _place_child(self, account_id: str, request: OrderRequest, gtt_id: str, t_ns: int) -> str | Refusal:
+        return self._admit(account_id, request, "", t_ns, gtt_id=gtt_id)
+
+    def _admit(
+        self,
+        account_id: str,
+        request: OrderRequest,
+        tag: str,
+        t_ns: int,
+        *,
+        veto: Refusal | None = None,
+        placed_by: str = "",
+        note: str = "",
+        gtt_id: str = "",
+    ) -> str | Refusal:
+        """Make an order and let it in, or reject it; the reason when not even an order is made."""
         account = self._account(account_id)
         instrument = self._instruments.get(request.instrument_key)
         if instrument is None:
-            return Reply(refusal=Refusal(_UNKNOWN_KEY, f"unknown instrument key {request.instrument_key}"))
+            return Refusal(UNKNOWN_KEY, f"unknown instrument key {request.instrument_key}")
         refusal = rules.refuse_request(instrument, request, tag, self._rules)
         if refusal is not None:
-            return Reply(refusal=refusal)
+            return refusal
         self._roll(instrument, t_ns)
         order_id = f"{ist_date(t_ns):%y%m%d}{self._serial:09d}"
         self._serial += 1
@@ -149,16 +213,26 @@ class Exchange:
             t_ns,
             t_ns,
             block_price=self._block_price(instrument, request),
+            message=note,
+            note=note,
+            placed_by=placed_by,
+            gtt_id=gtt_id,
         )
         self._matcher.put(order)
         order = self._matcher.put(order.step(RawStatus.VALIDATING, t_ns))
-        reason = veto or self._refuse(account, instrument, order, t_ns)
+        reason = (
+            veto
+            or (self.screen(order) if self.screen is not None else None)
+            or self._square_off.refuse(order, t_ns)
+            or self._refuse(account, instrument, order, t_ns)
+        )
         if reason is not None:
             self._matcher.put(order.step(RawStatus.REJECTED, t_ns, reason.message))
         else:
             account.update(order)
+            self._matcher.note_phase(instrument.key, self._phase(instrument, t_ns), t_ns)
             self._matcher.accept(order, t_ns, matching=self._continuous(instrument, t_ns))
-        return Reply(order_id, events=self._matcher.drain())
+        return order_id
 
     def modify(self, account_id: str, order_id: str, terms: Amendment, t_ns: int) -> Reply:
         """Change a working order.
@@ -196,9 +270,11 @@ class Exchange:
             return Reply(order_id, refused, self._matcher.drain())
         self._matcher.put(order.step(RawStatus.MODIFY_PENDING, t_ns))
         self._matcher.amend(order, wanted, t_ns, matching=self._continuous(instrument, t_ns))
-        return Reply(order_id, events=self._matcher.drain())
+        return Reply(order_id, events=self._finish(order.key, t_ns))
 
-    def cancel(self, account_id: str, order_id: str, t_ns: int) -> Reply:
+    def cancel(
+        self, account_id: str, order_id: str, t_ns: int, words: str = "cancelled by the user"
+    ) -> Reply:
         """Cancel a working order; what has filled stays filled."""
         order = self._own(account_id, order_id)
         if order is None:
@@ -209,8 +285,24 @@ class Exchange:
             refusal = Refusal(_CANCEL_FINISHED, f"order {order_id} is already {order.status.value}")
             return Reply(order_id, refusal, self._matcher.drain())
         self._matcher.put(order.step(RawStatus.CANCEL_PENDING, t_ns))
-        self._matcher.cancel(order_id, t_ns, "cancelled by the user")
-        return Reply(order_id, events=self._matcher.drain())
+        self._matcher.cancel(order_id, t_ns, words)
+        return Reply(order_id, events=self._finish(order.key, t_ns))
+
+    def hit(self, order_id: str, qty: int, t_ns: int) -> tuple[ExchangeEvent, ...]:
+        """Let another participant trade against one resting order, at its price and out of its turn.
+
+        Raises:
+            DomainError: The order does not rest in the book, or not with so much.
+        """
+        order = self._matcher.orders.get(order_id)
+        if (
+            order is None
+            or not self._matcher.book(order.key).rests(order_id)
+            or not 0 < qty <= order.remaining
+        ):
+            raise DomainError(f"order {order_id} does not rest in the book with {qty} units")
+        self._matcher.hit(order_id, qty, t_ns)
+        return self._finish(order.key, t_ns)
 
     # --- the rest of the market -----------------------------------------------------------------------
 
@@ -223,6 +315,8 @@ class Exchange:
         self._matcher.book(key).set_external(bids, asks)
         if self._continuous(instrument, t_ns):
             self._matcher.cross(key, t_ns)
+            if key in self._gtts.by_key:
+                self._gtts.react(key, t_ns, trading=True)
         return self._matcher.drain()
 
     def external_trade(self, key: str, price: Price, qty: int, t_ns: int) -> tuple[ExchangeEvent, ...]:
@@ -234,6 +328,8 @@ class Exchange:
         self._roll(instrument, t_ns)
         if self._continuous(instrument, t_ns):
             self._matcher.external_trade(key, price, qty, t_ns)
+            if key in self._gtts.by_key:
+                self._gtts.react(key, t_ns, trading=True)
         return self._matcher.drain()
 
     def forget_external(self, key: str) -> None:
@@ -248,90 +344,41 @@ class Exchange:
         """Let time pass: sessions begin and end, orders of the day expire. Cheap while nothing works."""
         for key in self._matcher.busy_keys():
             self._roll(self._instruments[key], t_ns)
+            if key in self._gtts.by_key:
+                # A session that ends ends children too, and a GTT must know.
+                self._gtts.react(key, t_ns, trading=False)
+        self._gtts.expire(t_ns)
+        self._square_off.advance(t_ns)
         return self._matcher.drain()
-
-    # --- reading --------------------------------------------------------------------------------------
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        """Ids of all accounts."""
-        return tuple(self._accounts)
-
-    def order(self, account_id: str, order_id: str) -> OrderState | None:
-        """One order of an account, ``None`` when it has no such order."""
-        return self._own(account_id, order_id)
-
-    def orders(self, account_id: str, day_ns: int | None = None) -> list[OrderState]:
-        """Orders of an account in order of arrival; with ``day_ns`` those placed on that IST day only."""
-        day = None if day_ns is None else day_number(day_ns)
-        return [
-            order
-            for order in self._matcher.orders.values()
-            if order.account_id == account_id and (day is None or day_number(order.placed_ns) == day)
-        ]
-
-    def by_tag(self, account_id: str, tag: str) -> list[OrderState]:
-        """Orders of an account that carry a tag."""
-        return [order for order in self.orders(account_id) if order.tag == tag]
-
-    def history(self, account_id: str, order_id: str) -> list[OrderState]:
-        """Every step of an order, oldest first; empty when the account has no such order."""
-        return list(self._matcher.history[order_id]) if self._own(account_id, order_id) else []
-
-    def trades(self, account_id: str, order_id: str = "", day_ns: int | None = None) -> list[Trade]:
-        """Trades of an account, of one order if given, of one IST day if given."""
-        day = None if day_ns is None else day_number(day_ns)
-        return [
-            trade
-            for trade in self._account(account_id).trades
-            if (not order_id or trade.order_id == order_id) and (day is None or day_number(trade.t_ns) == day)
-        ]
-
-    def positions(self, account_id: str) -> list[Position]:
-        """Positions of an account, closed ones included."""
-        return list(self._account(account_id).positions.values())
-
-    def holdings(self, account_id: str) -> list[Holding]:
-        """Demat holdings of an account."""
-        return self._account(account_id).holdings()
-
-    def funds(self, account_id: str) -> Funds:
-        """Cash, margins, and what is free."""
-        return self._account(account_id).funds()
-
-    def book(self, key: str) -> Book:
-        """The order book of one instrument (read it, do not change it)."""
-        return self._matcher.book(key)
-
-    def last(self, key: str) -> Price | None:
-        """Last traded price, ``None`` when nothing has traded."""
-        return self._matcher.last.get(key)
-
-    def has_working(self, key: str) -> bool:
-        """Whether any order works in the instrument: market events for it then matter."""
-        return key in self._matcher.working_by_key
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _account(self, account_id: str) -> Account:
-        found = self._accounts.get(account_id)
-        if found is None:
-            raise DomainError(f"no account {account_id}")
-        return found
-
-    def _own(self, account_id: str, order_id: str) -> OrderState | None:
-        order = self._matcher.orders.get(order_id)
-        return order if order is not None and order.account_id == account_id else None
-
     def _phase(self, instrument: Instrument, t_ns: int) -> Phase:
-        return Phase(self._phase_of(instrument, t_ns))
+        return Phase.of(self._phase_of(instrument, t_ns))
 
     def _continuous(self, instrument: Instrument, t_ns: int) -> bool:
-        return self._phase(instrument, t_ns) is Phase.CONTINUOUS
+        """Whether orders match now."""
+        return self._phase(instrument, t_ns) is Phase.CONTINUOUS and not self._halted(instrument.key)
 
     def _roll(self, instrument: Instrument, t_ns: int) -> None:
-        if instrument.key in self._matcher.working_by_key:
-            self._matcher.enter_phase(instrument.key, self._phase(instrument, t_ns), t_ns)
+        key = instrument.key
+        if key not in self._matcher.working_by_key or self._halted(key):
+            return
+        phase = self._phase(instrument, t_ns)
+        self._matcher.enter_phase(key, phase, t_ns)
+        if phase is Phase.CONTINUOUS and instrument.kind is InstrumentKind.FUTURE:
+            self._reset(instrument, t_ns)
+
+    def _reset(self, instrument: Instrument, t_ns: int) -> None:
+        """Reset a future's band when its underlying has gone into the closing auction."""
+        last = self._matcher.last.get(instrument.key)
+        if last is None or self._reset_on.get(instrument.key) == day_number(t_ns):
+            return
+        band = reset_band(instrument, last, self._phase_of, t_ns)
+        if band is not None:
+            # Told with the call that noticed it.
+            self._reset_on[instrument.key] = day_number(t_ns)
+            self._matcher.requeue(self.narrow_band(instrument.key, band, t_ns))
 
     def _block_price(self, instrument: Instrument, request: OrderRequest) -> Price:
         """Price at which an order's margin is reckoned: its limit, or the protection price that stands in."""
@@ -349,7 +396,10 @@ class Exchange:
     ) -> Refusal | None:
         """Phase, terms, shares and funds, in that order."""
         request = order.request
-        reason = refuse_in_phase(request, self._phase(instrument, t_ns)) or rules.refuse_order(
+        reason = refuse_in_phase(request, self._phase(instrument, t_ns)) or self._refuse_halted(request)
+        if reason is not None:
+            return reason
+        reason = rules.refuse_order(
             instrument,
             request,
             self._matcher.last.get(instrument.key),
@@ -369,3 +419,10 @@ class Exchange:
                 "EXCHANGE", "would trade with an order of the same account (self-trade prevention)"
             )
         return account.refuse_funds(order)
+
+    def _refuse_halted(self, request: OrderRequest) -> Refusal | None:
+        words = self._halted(request.instrument_key)
+        resting = request.order_type in (OrderType.LIMIT, OrderType.SL) and request.validity is Validity.DAY
+        if not words or resting:
+            return None
+        return Refusal("EXCHANGE", f"{request.order_type.value} {request.validity.value} refused: {words}")

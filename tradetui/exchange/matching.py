@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tradetui.domain.calendar.ist import day_number
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Price
 from tradetui.domain.order import OrderType, Side, Validity
-from tradetui.exchange import rules
+from tradetui.exchange import auction, rules
 from tradetui.exchange.accounts import Account
 from tradetui.exchange.book import Book, Match
 from tradetui.exchange.orders import ExchangeEvent, OrderChanged, OrderState, RawStatus, Trade, Traded
-from tradetui.exchange.rules import NO_BAND, Band
+from tradetui.exchange.rules import NO_BAND, Band, RuleBook
 from tradetui.exchange.sessions import Phase, cancelled_at_auction
 
 _EXPIRED = "expired: validity DAY ended with the session"
 _IOC_REST = "IOC: what could not fill at once was cancelled"
+_UNMATCHED = "cancelled by the exchange: not matched in the closing auction"
 _SELF_TRADE = "cancelled: would trade with an order of the same account (self-trade prevention)"
 
 
@@ -33,6 +34,7 @@ class Matcher:
         instruments: Mapping[str, Instrument],
         accounts: Mapping[str, Account],
         bands: Mapping[str, Band],
+        rule_book: RuleBook,
         depth_levels: int,
         first_serial: int,
     ) -> None:
@@ -43,9 +45,11 @@ class Matcher:
         self._instruments = instruments
         self._accounts = accounts
         self._bands = bands
+        self._rules = rule_book
         self._depth_levels = depth_levels
         self._books: dict[str, Book] = {}
-        self._phases: dict[str, Phase] = {}
+        self._phases: dict[str, tuple[Phase, int]] = {}
+        self.references: dict[str, Price] = {}
         self._out: list[ExchangeEvent] = []
         self._seq = 0
         self._exchange_serial = first_serial
@@ -64,6 +68,14 @@ class Matcher:
         self.history.setdefault(order.order_id, []).append(order)
         self._out.append(OrderChanged(order.updated_ns, order))
         return order
+
+    def tell(self, event: ExchangeEvent) -> None:
+        """Report something that happened."""
+        self._out.append(event)
+
+    def requeue(self, events: Sequence[ExchangeEvent]) -> None:
+        """Give events back that a nested call has drained: they are told with the outer one's."""
+        self._out.extend(events)
 
     def next_seq(self) -> int:
         """The next arrival number."""
@@ -137,21 +149,51 @@ class Matcher:
             self.book(order.key).remove(order_id, order.request.side)
         self._end(order, t_ns, message)
 
+    def hit(self, order_id: str, qty: int, t_ns: int) -> None:
+        """Another participant trades against one resting order, at its own price."""
+        order = self.orders[order_id]
+        self.book(order.key).hit(order_id, order.request.side, qty)
+        price = self._limit(order)
+        buys = order.request.side is Side.BUY
+        self._trade(order.key, Match(order_id if buys else "", "" if buys else order_id, price, qty), t_ns)
+        self.last[order.key] = price
+        self._fire(order.key, t_ns)
+
+    def note_phase(self, key: str, phase: Phase, t_ns: int) -> None:
+        """Remember the phase in which an order came, so that the end of an auction is noticed."""
+        self._phases[key] = (phase, day_number(t_ns))
+
     def enter_phase(self, key: str, phase: Phase, t_ns: int) -> None:
         """Apply what a phase means for the working orders of an instrument."""
-        before = self._phases.get(key)
-        self._phases[key] = phase
         today = day_number(t_ns)
+        known = self._phases.get(key)
+        if known == (Phase.CONTINUOUS, today) and phase is Phase.CONTINUOUS:
+            return
+        before, day = known or (phase, today)
+        self._phases[key] = (phase, today)
+        ended = day == today and before.collects and not (phase.collects and phase.closing is before.closing)
+        if ended:
+            self._hold_auction(key, t_ns)
         for order_id in list(self.working_by_key.get(key, ())):
             order = self.orders[order_id]
-            if not phase.keeps_orders or day_number(order.placed_ns) != today:
+            if ended and before.closing:
+                self.cancel(order_id, t_ns, _UNMATCHED)
+            elif not phase.keeps_orders or day_number(order.placed_ns) != today:
                 self.cancel(order_id, t_ns, _EXPIRED)
-            elif phase is Phase.CLOSING_AUCTION:
+            elif phase.closing:
                 message = cancelled_at_auction(order.request, triggered=order.triggered)
                 if message:
                     self.cancel(order_id, t_ns, message)
-        if phase is Phase.CONTINUOUS and before is Phase.PRE_OPEN:
+        if phase is Phase.CONTINUOUS and before is not phase:
             self.cross(key, t_ns)
+
+    def _hold_auction(self, key: str, t_ns: int) -> None:
+        """Match at one price what has collected."""
+        price, matches = auction.hold(self.book(key), self.references.get(key) or self.last.get(key))
+        for match in matches:
+            self._trade(key, match, t_ns)
+        if price is not None:
+            self.last[key] = price
 
     # --- matching -------------------------------------------------------------------------------------
 
@@ -231,8 +273,24 @@ class Matcher:
         """Trigger stops that the last price reached, oldest first, until none is left."""
         while (stop := self._next_stop(key)) is not None:
             stop = replace(stop, triggered=True, seq=self.next_seq(), exchange_ns=t_ns)
+            refusal = self._refuse_triggered(stop)
+            if refusal:
+                self._settle(self.put(stop.step(RawStatus.REJECTED, t_ns, refusal)))
+                continue
             stop = self._settle(self.put(stop.step(RawStatus.OPEN, t_ns)))
             self._work(stop, t_ns, matching=True)
+
+    def _refuse_triggered(self, stop: OrderState) -> str:
+        """Why the exchange rejects a stop at the moment it triggers; empty when it does not.
+
+        Its limit price was not checked before: a wide one is refused at the worst moment.
+        """
+        if stop.request.order_type is not OrderType.SL or not self._rules.check_lpp:
+            return ""
+        key = stop.key
+        band = self._bands.get(key, NO_BAND)
+        found = rules.band_refusal(self._instruments[key], stop.request.price, self.last.get(key), band)
+        return found.message if found is not None else ""
 
     def _next_stop(self, key: str) -> OrderState | None:
         last = self.last.get(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from tradetui.domain.gtt import GttRequest, GttStrategy, RuleState
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
 
@@ -66,6 +67,9 @@ class OrderState:
         triggered: A stop that has been triggered and works as a limit order now.
         requests: Place and modify requests so far (the wire's ``order_request_id``).
         message: Why it was rejected, cancelled or not changed, in words.
+        note: Words that stay with it whatever happens: why the broker placed it.
+        placed_by: Who placed it, when that was not the account's own user.
+        gtt_id: The good-till-triggered order it came from.
     """
 
     order_id: str
@@ -84,6 +88,9 @@ class OrderState:
     triggered: bool = False
     requests: int = 1
     message: str = ""
+    note: str = ""
+    placed_by: str = ""
+    gtt_id: str = ""
 
     @property
     def key(self) -> str:
@@ -114,7 +121,7 @@ class OrderState:
 
     def step(self, status: RawStatus, t_ns: int, message: str = "") -> OrderState:
         """The same order in another status."""
-        return replace(self, status=status, updated_ns=t_ns, message=message)
+        return replace(self, status=status, updated_ns=t_ns, message=message or self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,46 @@ class Amendment:
 
 
 @dataclass(frozen=True, slots=True)
+class GttState:
+    """A good-till-triggered order at one step of its life.
+
+    Attributes:
+        gtt_id: The broker's id.
+        account_id: Whose it is.
+        request: The terms in force.
+        rules: Each rule with its state, in the order of the request. A trailing stop moves its trigger.
+        created_ns, updated_ns: When it was placed, and when this state began, UTC ns.
+        expires_ns: When it ends by itself, UTC ns.
+        exit_qty: Units that the entry filled: what the exits close. 0 before.
+        best: Best price since the exits are armed, which a trailing stop follows. 0 before.
+    """
+
+    gtt_id: str
+    account_id: str
+    request: GttRequest
+    rules: tuple[RuleState, ...]
+    created_ns: int
+    updated_ns: int
+    expires_ns: int
+    exit_qty: int = 0
+    best: Price = Price(0)
+
+    @property
+    def key(self) -> str:
+        """Instrument key."""
+        return self.request.instrument_key
+
+    @property
+    def active(self) -> bool:
+        """Whether any rule may still do something."""
+        return any(not rule.status.terminal for rule in self.rules)
+
+    def rule(self, strategy: GttStrategy) -> RuleState | None:
+        """The state of one rule; ``None`` when there is no such rule."""
+        return next((rule for rule in self.rules if rule.rule.strategy is strategy), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A no, with the reason.
 
@@ -203,7 +250,15 @@ class Traded:
     trade: Trade
 
 
-ExchangeEvent = OrderChanged | Traded
+@dataclass(frozen=True, slots=True)
+class GttChanged:
+    """A good-till-triggered order reached a new state. A stop that trails says nothing."""
+
+    t_ns: int
+    gtt: GttState
+
+
+ExchangeEvent = OrderChanged | Traded | GttChanged
 """What a call on the exchange reports, in the order it happened."""
 
 
@@ -212,7 +267,7 @@ class Reply:
     """Answer to a place, modify or cancel.
 
     Attributes:
-        order_id: The order; empty when none was made.
+        order_id: The order (of a GTT request: the GTT); empty when none was made.
         refusal: Set when the request itself was refused: nothing was done. A place that passes here may
             still be rejected: the order's status says so.
         events: What happened, in order.

@@ -10,17 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Price, ceil_to_tick, floor_to_tick, format_rupees, is_on_tick, to_price
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
+from tradetui.domain.price_rules import (
+    TRADE_TO_TRADE,
+    is_index_contract,
+    limit_price_protection,
+    trigger_range,
+)
 from tradetui.exchange.orders import Refusal
 
 MAX_TAG: Final = 40
 MAX_PROTECTION_PCT: Final = 25
 AUTO_PROTECTION: Final = -1
-TRADE_TO_TRADE: Final = frozenset({"BE", "BZ", "T", "TS", "XT", "Z", "ZP"})
-"""Series and groups settled trade by trade: no intraday (NSE BE/BZ; BSE T, XT, Z)."""
-
 _STOPS = (OrderType.SL, OrderType.SL_M)
 _MARKETABLE = (OrderType.MARKET, OrderType.SL_M)
 
@@ -43,10 +46,12 @@ class RuleBook:
     Attributes:
         mcx_by_api: Whether MCX orders are taken; off at Upstox (``UDAPI1161``).
         check_trigger_range: Whether the exchange's cap on trigger-to-limit distance is enforced.
+        check_lpp: Whether limit prices far from the last price are refused (limit price protection).
     """
 
     mcx_by_api: bool = False
     check_trigger_range: bool = True
+    check_lpp: bool = True
 
 
 def refuse_request(
@@ -118,19 +123,21 @@ def refuse_order(
     if limit and request.qty > limit:
         return Refusal("EXCHANGE", f"quantity above the freeze limit: at most {limit} in one order")
     return (
-        _refuse_product(instrument, request)
+        refuse_product(instrument, request.product)
         or _refuse_ticks_and_band(instrument, request, band)
+        or _refuse_far(instrument, request, last, rules)
         or _refuse_stop(instrument, request, last, rules)
         or _refuse_market(instrument, request, last)
     )
 
 
-def _refuse_product(instrument: Instrument, request: OrderRequest) -> Refusal | None:
+def refuse_product(instrument: Instrument, product: Product) -> Refusal | None:
+    """Why an instrument cannot be traded, or held, in a product; or ``None``."""
     if instrument.is_derivative:
-        if request.product is Product.MTF:
+        if product is Product.MTF:
             return Refusal("RMS", "MTF is for shares only")
         return None
-    if instrument.series in TRADE_TO_TRADE and request.product is not Product.DELIVERY:
+    if instrument.series in TRADE_TO_TRADE and product is not Product.DELIVERY:
         return Refusal("RMS", f"series {instrument.series} is settled trade by trade: delivery only")
     return None
 
@@ -149,6 +156,14 @@ def _refuse_ticks_and_band(instrument: Instrument, request: OrderRequest, band: 
                 f"{name} outside circuit: {format_rupees(band.low)} to {format_rupees(band.high)}",
             )
     return None
+
+
+def _refuse_far(
+    instrument: Instrument, request: OrderRequest, last: Price | None, rules: RuleBook
+) -> Refusal | None:
+    if not rules.check_lpp or request.order_type is not OrderType.LIMIT:
+        return None
+    return band_refusal(instrument, request.price, last, NO_BAND)
 
 
 def _refuse_stop(
@@ -188,27 +203,38 @@ def _refuse_market(instrument: Instrument, request: OrderRequest, last: Price | 
     return None
 
 
-def trigger_range(instrument: Instrument, trigger: Price) -> Price:
-    """Greatest distance between trigger and limit price of a stop, in 1/10,000 rupee.
+def band_refusal(instrument: Instrument, price: Price, last: Price | None, band: Band) -> Refusal | None:
+    """Why a limit price is out of reach: the price band of the day, or the limit price protection (17070).
 
-    NSE options 20% or Rs 10, futures and shares 3% or Rs 1.50 (NSE/CM/57613); BSE since 9 Feb 2026 index
-    futures 2% or Rs 200 (BSE 20260114-28, 20260116-61), its options as on NSE. The greater of the two holds.
+    Checked when a limit order enters, and for a stop when it triggers, not before (NSE, 28 Oct 2022).
     """
+    if (band.high and price > band.high) or (band.low and price < band.low):
+        return Refusal(
+            "EXCHANGE", f"price outside circuit: {format_rupees(band.low)} to {format_rupees(band.high)}"
+        )
+    low, high = protection_range(instrument, last) if last is not None else (Price(0), Price(0))
+    if high and not low <= price <= high:
+        return Refusal(
+            "EXCHANGE",
+            f"17070: price is out of the current LPP range {format_rupees(low)} to {format_rupees(high)}",
+        )
+    return None
+
+
+def protection_range(instrument: Instrument, last: Price) -> tuple[Price, Price]:
+    """Lowest and highest limit price the exchange takes; zeros where it has no such rule.
+
+    Options of NSE and BSE (`india-markets` 2.5); futures on single stocks of BSE since 6 Jul 2026: 3%, at least
+    Rs 1.50 (BSE 20260629-43).
+    """
+    if instrument.segment not in ("NSE_FO", "BSE_FO"):
+        return Price(0), Price(0)
     if instrument.is_option:
-        pct, least = 20, to_price(10)
-    elif (
-        instrument.exchange == "BSE"
-        and instrument.kind is InstrumentKind.FUTURE
-        and _is_index_contract(instrument)
-    ):
-        pct, least = 2, to_price(200)
-    else:
-        pct, least = 3, to_price("1.5")
-    return Price(max(trigger * pct // 100, least))
-
-
-def _is_index_contract(instrument: Instrument) -> bool:
-    return "_INDEX|" in instrument.underlying_key
+        return limit_price_protection(last)
+    if instrument.segment == "BSE_FO" and not is_index_contract(instrument):
+        away = max(last * 3 // 100, to_price("1.5"))
+        return Price(max(0, last - away)), Price(last + away)
+    return Price(0), Price(0)
 
 
 def refuse_delivery_sale(qty: int, sellable: int) -> Refusal | None:

@@ -68,7 +68,7 @@ def test_request_refusals(desk: Desk, request_: OrderRequest, code: str) -> None
         order(kind=M, protection_pct=25),
         order(kind=M, protection_pct=1),
         order(qty=100, price=100, disclosed_qty=10),
-        order(qty=1755, price=1, instrument=CALL),
+        order(qty=1755, price=60, instrument=CALL),
         order(price=100, instrument=CLOSE_TRADED, product=Product.DELIVERY),
         order(price=102, trigger=101, kind=SL),
         order(price=101, trigger=101, kind=SL),
