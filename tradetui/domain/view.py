@@ -28,8 +28,15 @@ class Mode(StrEnum):
     """Live data, paper orders."""
     LIVE = "LIVE"
     """Real orders."""
+    REHEARSAL = "REHEARSAL"
+    """As live (disarmed start, arming, watchdog), on a simulator: no order is real."""
     REPLAY = "REPLAY"
     """A past day, paper orders."""
+
+    @property
+    def needs_arming(self) -> bool:
+        """Whether new risk has to be armed by hand, and a watchdog stands by: live, and its rehearsal."""
+        return self in (Mode.LIVE, Mode.REHEARSAL)
 
 
 class Verdict(StrEnum):
@@ -306,6 +313,7 @@ class Snapshot:
         t_ns: Engine time, UTC ns: the exchange's clock, not this machine's.
         risk_state: ``active``, ``reducing only`` or ``halted``.
         armed_until_ns: Engine time when arming runs out; 0 when disarmed.
+        login: Why a new login is needed, in words; empty while none is.
         feed_state: A `FeedState` value.
         feed_age_s: Seconds since the last frame.
         phase: Session phase in words, such as ``continuous`` or ``closed``.
@@ -324,6 +332,7 @@ class Snapshot:
     risk_state: str = "active"
     risk_reason: str = ""
     armed_until_ns: int = 0
+    login: str = ""
     feed_state: str = "connecting"
     feed_reason: str = ""
     feed_age_s: float = 0.0
@@ -369,6 +378,7 @@ class Look:
         interval: Chart interval, such as ``1m``.
         bars: Most bars to send.
         ticket: Request being typed, to be previewed; ``None`` when no ticket is open.
+        modifies: Tag of the working order that the ticket changes; empty for a new one.
         hz: Snapshots a second.
     """
 
@@ -377,6 +387,7 @@ class Look:
     interval: str = "1m"
     bars: int = 240
     ticket: OrderRequest | None = None
+    modifies: str = ""
     hz: float = 10.0
 
 

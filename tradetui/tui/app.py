@@ -331,10 +331,10 @@ class TradeApp(App[int]):
         self.notice.place(geometry.notice)
         self.hint.place(geometry.hint)
         self.ticket.place(geometry.ticket if ui.mode is UiMode.TICKET or ui.ticket else None)
-        over = ui.mode in (UiMode.SEARCH, UiMode.PALETTE, UiMode.TEXT, UiMode.QUIT)
+        over = ui.mode in (UiMode.SEARCH, UiMode.PALETTE, UiMode.TEXT, UiMode.QUIT, UiMode.CONFIRM)
         rect = geometry.overlay
-        if ui.mode in (UiMode.TEXT, UiMode.QUIT):
-            lines = overlay.folded(ui.texts[1], rect.width - 2)
+        if ui.mode in (UiMode.TEXT, UiMode.QUIT, UiMode.CONFIRM):
+            lines = overlay.folded(overlay.text_of(ui)[1], rect.width - 2)
             rect = replace(rect, height=min(rect.height, len(lines) + 2))
         self.overlay.place(rect if over else None)
 
@@ -354,25 +354,27 @@ class TradeApp(App[int]):
         frame = self.frame()
         changed = sum(line.pull(frame, force=force) for line in self.lines)
         self.frame_ms = (time.perf_counter_ns() - started) / 1e6
-        ticket = self.controller.ui.ticket
-        if ticket is not None and ticket.painted_ms < 0:
+        ui = self.controller.ui
+        review = ui.confirm or ui.ticket
+        if review is not None and review.painted_ms < 0:
             # Only what reached the terminal counts as read: the review's clock starts after the refresh.
-            self.call_after_refresh(self._note_painted, ticket, self.controller.ui.preview)
+            self.call_after_refresh(self._note_painted, review, ui.preview)
         self._title(frame.live)
         return changed
 
-    def _note_painted(self, ticket: object, preview: object) -> None:
-        """The lines built from this ticket and this preview are out; start the clock if both still hold."""
+    def _note_painted(self, review: object, preview: object) -> None:
+        """The lines built from this review and this preview are out; start the clock if both still hold."""
         ui = self.controller.ui
-        readable = fits_ticket(self._geometry.ticket) and self._queued() <= SLOW_QUEUE
-        if ui.ticket is ticket and ui.preview is preview and readable:
+        fits = ui.confirm is review or (fits_ticket(self._geometry.ticket) and ui.preview is preview)
+        if (ui.confirm or ui.ticket) is review and fits and self._queued() <= SLOW_QUEUE:
             self.controller.painted(self._clock())
-            if ui.ticket is not ticket:
+            if (ui.confirm or ui.ticket) is not review:
                 self.paint()
 
     def _title(self, live: Snapshot) -> None:
         """The mode also stands in the terminal's title."""
-        word = "LIVE ARMED" if live.mode.value == "LIVE" and live.armed_until_ns else live.mode.value
+        armed = live.mode.needs_arming and live.armed_until_ns
+        word = f"{live.mode.value} ARMED" if armed else live.mode.value
         if word != self._mode_word and self._driver is not None and not self.is_headless:
             self._mode_word = word
             self._driver.write(f"\x1b]0;tradetui [{word}]\x07")

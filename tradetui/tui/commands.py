@@ -10,6 +10,21 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("disarm", "stop live orders at once"),
     ("kill", "same as the kill key: block new orders, cancel open ones"),
     ("FLATTEN", "in capitals: second stage of kill, closes all positions"),
+    (
+        "stop P | target P | trail T | leave HH:MM",
+        "exit plan of the position: T is 2.5 points, 1%, 2atr, 3ch",
+    ),
+    ("plan off | stop P target P ...", "take the exit plan away, or set several parts at once"),
+    ("exit all [delivery] [mtf]", "close every position, asked twice; delivery and MTF only when named"),
+    ("cancel all [with stops]", "cancel every order of the account, asked twice"),
+    ("convert I|D|MTF [QTY]", "move a position to another product"),
+    (
+        "gtt SIDE QTY above|below|now P ...",
+        "an order that rests at the broker for days; reviewed before it goes",
+    ),
+    ("gtt cancel [ID]", "cancel a GTT"),
+    ("limit NAME VALUE REASON", "change a risk limit while running; the reason is written down"),
+    ("square-off ok", "you have looked up the broker's cut-off for intraday positions"),
     ("resume", "take new orders again after a kill"),
     ("strategy run NAME", "let a strategy make signals"),
     ("strategy pause NAME", "stop a strategy making signals"),
@@ -36,6 +51,11 @@ _SECOND = {
     "watch": ("add", "remove"),
     "interval": ("1m", "5m", "15m", "1h", "1d"),
     "theme": THEMES,
+    "exit": ("all",),
+    "cancel": ("all",),
+    "gtt": ("buy", "sell", "cancel"),
+    "convert": ("I", "D", "MTF"),
+    "square-off": ("ok",),
 }
 
 
@@ -54,6 +74,7 @@ class Command:
     args: dict[str, object] = field(default_factory=dict)
 
 
+_PLAN_WORDS = ("stop", "target", "trail", "leave", "overnight", "plan")
 _Parser = Callable[[list[str]], "Command | str"]
 
 
@@ -75,6 +96,17 @@ def parse(line: str) -> Command | str:
     if verb in _PARSERS:
         return _PARSERS[verb](rest)
     return Command("select", text)
+
+
+def _all_of(verb: str, rest: list[str]) -> Command | str:
+    more = {
+        "exit": ({"delivery", "mtf"}, "exit all [delivery] [mtf]"),
+        "cancel": ({"with", "stops"}, "cancel all [with stops]"),
+    }
+    allowed, usage = more[verb]
+    if rest[:1] != ["all"] or not {word.lower() for word in rest[1:]} <= allowed:
+        return f"{usage}; one position or order: mark it and press {'z' if verb == 'exit' else 'x'}"
+    return Command(f"{verb} all", " ".join(rest[1:]).lower())
 
 
 def _arm(rest: list[str]) -> Command | str:
@@ -135,7 +167,29 @@ def _screenshot(rest: list[str]) -> Command | str:
     return Command("screenshot", " ".join(rest)) if rest else "screenshot PATH"
 
 
-_PARSERS = {
+def _plan(verb: str) -> _Parser:
+    """`stop 95` is short for `plan stop 95`."""
+    return lambda rest: Command("plan", " ".join(rest if verb == "plan" else [verb, *rest]))
+
+
+def _whole(verb: str) -> _Parser:
+    return lambda rest: Command(verb, " ".join(rest))
+
+
+def _square_off(rest: list[str]) -> Command | str:
+    if rest == ["ok"]:
+        return Command("square-off")
+    return "square-off ok, once you have looked up the broker's cut-off"
+
+
+_PARSERS: dict[str, _Parser] = {
+    **{verb: _plan(verb) for verb in _PLAN_WORDS},
+    "exit": lambda rest: _all_of("exit", rest),
+    "cancel": lambda rest: _all_of("cancel", rest),
+    "convert": _whole("convert"),
+    "gtt": _whole("gtt"),
+    "limit": _whole("limit"),
+    "square-off": _square_off,
     "arm": _arm,
     "strategy": _pair("strategy", "NAME"),
     "auto": _pair("auto", "NAME"),

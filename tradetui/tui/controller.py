@@ -19,6 +19,7 @@ from tradetui.tui.actions import ACTIONS, Action, Context, Danger, KeyMap
 from tradetui.tui.commands import COMMANDS, Command, complete, parse
 from tradetui.tui.desk import Desk
 from tradetui.tui.layout import Geometry, Pane
+from tradetui.tui.manage import MANAGED, Manager
 from tradetui.tui.navigate import Navigator
 from tradetui.tui.operate import QUIET_MS, Operator
 from tradetui.tui.panes.bottom import context_of
@@ -65,6 +66,7 @@ class Controller:
         self.effects: list[tuple[str, str]] = []
         self.nav = Navigator(self.ui, self.shown, geometry, self.say, self._effect)
         self.operator = Operator(self.ui, desk, self.nav, lambda: self.live, self.say, product)
+        self.manager = Manager(self.ui, self.operator, lambda: self.live, self.say)
         self._pressed: dict[str, int] = {}
         self._burst: deque[int] = deque(maxlen=PASTE_KEYS + 1)
         self._dropping_ms = -PASTE_MS - 1
@@ -78,6 +80,10 @@ class Controller:
             "order.from": self.operator.from_signal,
             "cancel": self.operator.cancel,
             "cancel.all": self.operator.cancel_all,
+            "cancel.last": self.manager.cancel_last,
+            "edit": self.manager.edit,
+            "trail": lambda _: self._prompt(UiMode.COMMAND, "trail "),
+            "exit.all": lambda now: self.manager.exit_all("", now),
             "exit": self.operator.exit,
             "kill": self.operator.kill,
             "disarm": lambda _: self.operator.disarm(),
@@ -140,13 +146,18 @@ class Controller:
 
     def painted(self, now_ms: int) -> None:
         """The frame that was built last is on the terminal."""
-        if self.ui.ticket is not None:
+        if self.ui.confirm is not None:
+            if self.ui.confirm.painted_ms < 0:
+                self.ui.confirm = replace(self.ui.confirm, painted_ms=now_ms)
+        elif self.ui.ticket is not None:
             self.ui.ticket = tk.painted(self.ui.ticket, self.ui.preview, now_ms)
 
     def lost_picture(self) -> None:
         """What was painted is gone; a review counts as unread again."""
         if self.ui.ticket is not None:
             self.ui.ticket = tk.unpainted(self.ui.ticket)
+        if self.ui.confirm is not None:
+            self.ui.confirm = replace(self.ui.confirm, painted_ms=-1)
 
     def look(self, hz: float) -> Look:
         """What the screen wants to see next."""
@@ -156,6 +167,7 @@ class Controller:
             selected=self.ui.selected,
             interval=self.ui.interval,
             ticket=tk.asked(ticket) if ticket is not None else None,
+            modifies=ticket.modifies if ticket is not None else "",
             hz=hz,
         )
 
@@ -202,6 +214,8 @@ class Controller:
             self.act(action, now_ms)
         elif mode is UiMode.TICKET:
             self.operator.ticket_key(action.id if action else "", char, now_ms)
+        elif mode is UiMode.CONFIRM:
+            self.manager.review_key(action.id if action else "", now_ms)
         elif mode is UiMode.QUIT:
             self._answer_quit(token)
         elif mode is UiMode.TEXT:
@@ -260,9 +274,9 @@ class Controller:
 
     # --- typed lines ----------------------------------------------------------------------------------
 
-    def _prompt(self, mode: UiMode) -> None:
+    def _prompt(self, mode: UiMode, text: str = "") -> None:
         self.ui.mode = mode
-        self.ui.prompt = Prompt()
+        self.ui.prompt = Prompt(text)
         self.ui.history_at = len(self.ui.history)
 
     def _palette(self) -> None:
@@ -362,6 +376,8 @@ class Controller:
             self.operator.flatten("typed FLATTEN")
         elif verb == "resume":
             self.operator.resume()
+        elif verb in MANAGED:
+            self.manager.run(verb, rest, self.now_ms)
         elif verb in _STRATEGY:
             self._strategy(_STRATEGY[verb], rest)
         elif verb == "fault":

@@ -60,12 +60,17 @@ class Operator:
     def ticket_side(self, side: Side, now_ms: int) -> None:
         """Open a ticket for the instrument that the cursor is on."""
         key = self._nav.target_key()
-        instrument = self._terms(key)
+        instrument = self.terms(key)
         if instrument is None:
             return
         self.open_ticket(instrument, side, self._touch(instrument, side), now_ms)
 
-    def _terms(self, key: str) -> InstrumentRow | None:
+    def target_key(self) -> str:
+        """The instrument that trading keys are aimed at."""
+        return self._nav.target_key()
+
+    def terms(self, key: str) -> InstrumentRow | None:
+        """Terms of an instrument that orders can be typed for; says why not and gives ``None`` otherwise."""
         if not self.desk.ready:
             self._say(f"trading keys are off: {self.desk.error or 'the engine is still starting'}", "ERROR")
             return None
@@ -98,14 +103,15 @@ class Operator:
     def open_ticket(self, instrument: InstrumentRow, side: Side, price: str, now_ms: int) -> tk.Ticket:
         """Put a fresh ticket on the screen; its client id is made now, so it can send one order at most."""
         del now_ms
-        ticket = tk.open_ticket(instrument, side, self._client_id(), price=price, product=self._product)
+        ticket = tk.open_ticket(instrument, side, self.client_id(), price=price, product=self._product)
         self.ui.ticket = ticket
         self.ui.preview = None
         self.ui.mode = UiMode.TICKET
         self.ui.known[instrument.key] = instrument
         return ticket
 
-    def _client_id(self) -> str:
+    def client_id(self) -> str:
+        """A new id: for one review, one order."""
         return f"t{self._stem}-{next(self._ids)}"
 
     def ticket_key(self, action: str, char: str, now_ms: int) -> None:
@@ -129,7 +135,18 @@ class Operator:
             return
         request = outcome.send
         words = f"{request.side.value} {fmt.units(request.qty)} {ticket.instrument.symbol}"
-        if self.desk.place(request):
+        if ticket.modifies:
+            words = f"change of {words}"
+            sent = self.desk.submit(
+                "MODIFY",
+                tag=ticket.modifies,
+                qty=request.qty,
+                price=request.price,
+                trigger_price=request.trigger_price,
+            )
+        else:
+            sent = self.desk.place(request)
+        if sent:
             self._say(f"sent: {words} {request.order_type.value}")
         else:
             self._say(f"NOT sent: {words}: the engine is not running", "ERROR")
@@ -141,7 +158,7 @@ class Operator:
         if self.ui.focus is not Pane.SIGNALS or row is None:
             self._say("mark a signal in pane 7 first")
             return
-        instrument = self._terms(row.key)
+        instrument = self.terms(row.key)
         if instrument is None:
             return
         side = Side(row.side)
@@ -159,7 +176,7 @@ class Operator:
 
     # --- reducing risk -------------------------------------------------------------------------------
 
-    def _second(self, action: str, target: str, now_ms: int) -> bool:
+    def second(self, action: str, target: str, now_ms: int) -> bool:
         """Whether this is the second step of an action aimed at the same target; else notes the first."""
         pending = self.ui.pending
         self.ui.pending = None
@@ -190,7 +207,7 @@ class Operator:
         if not order.status.working:
             self._say(f"{words} is {order.status.value}: nothing to cancel")
             return
-        if self._protects(order) and not self._second("cancel", order.tag, now_ms):
+        if self._protects(order) and not self.second("cancel", order.tag, now_ms):
             self._say(f"{words} protects a position: press again to cancel it", "WARNING", TWO_STEP_MS)
             return
         if self.desk.submit("CANCEL", tag=order.tag):
@@ -215,7 +232,7 @@ class Operator:
         if not key or not mine:
             self._say(f"no open order of {name}" if key else "select an instrument first")
             return
-        if not self._second("cancel.all", key, now_ms):
+        if not self.second("cancel.all", key, now_ms):
             self._say(
                 f"cancel all {len(mine)} orders of {name}? press again within 5 s", "WARNING", TWO_STEP_MS
             )
@@ -225,18 +242,18 @@ class Operator:
 
     def exit(self, now_ms: int) -> None:
         """Exit a position: two steps, then a ticket under review."""
-        row = self._position()
+        row = self.position()
         if row is None:
             self._say("no position there: mark one in pane 5")
             return
-        if not self._second("exit", position_id(row), now_ms):
+        if not self.second("exit", position_id(row), now_ms):
             self._say(
                 f"exit {fmt.signed_units(row.qty)} {row.symbol}? press again within 5 s",
                 "WARNING",
                 TWO_STEP_MS,
             )
             return
-        instrument = self._terms(row.key)
+        instrument = self.terms(row.key)
         if instrument is None:
             return
         side = Side.SELL if row.qty > 0 else Side.BUY
@@ -253,7 +270,8 @@ class Operator:
         )
         self.ui.ticket = tk.review(filled)
 
-    def _position(self) -> PositionRow | None:
+    def position(self) -> PositionRow | None:
+        """The position that the cursor is on, or the only one of the instrument; ``None`` when that is not clear."""
         rows = [row for row in self._live().positions if row.qty]
         if self.ui.focus is Pane.POSITIONS:
             mark = self.ui.cursors.get(Pane.POSITIONS, "")
@@ -266,7 +284,7 @@ class Operator:
     def kill(self, now_ms: int, *, note: str = "kill key") -> None:
         """Stage 1 at once; stage 2 with a second press within 5 s."""
         live = self._live()
-        where = f"{live.mode.value} {fmt.masked(live.account) if live.mode is Mode.LIVE else ''}".strip()
+        where = f"{live.mode.value} {fmt.masked(live.account) if live.mode.needs_arming else ''}".strip()
         if now_ms - self._kill_ms <= TWO_STEP_MS:
             self.flatten(note="kill key, second press")
             return
@@ -302,7 +320,7 @@ class Operator:
         """Stop live orders at once."""
         if self.desk.submit("DISARM", note="key"):
             self._say(
-                "disarmed" if self._live().mode is Mode.LIVE else "nothing was armed: orders are not live"
+                "disarmed" if self._live().mode.needs_arming else "nothing was armed: orders are not live"
             )
         else:
             self._say("disarm: the engine is not running", "ERROR")
@@ -310,7 +328,7 @@ class Operator:
     def arm(self, minutes: int) -> None:
         """First half of arming: show the scope and ask for the end of the account number."""
         live = self._live()
-        if live.mode is not Mode.LIVE:
+        if not live.mode.needs_arming:
             self._say(f"nothing to arm: orders are {live.mode.value}, not live")
             return
         if not live.account:
@@ -319,7 +337,7 @@ class Operator:
         self.ui.mode = UiMode.ARM
         self.ui.prompt.text = ""
         self.ui.prompt.message = (
-            f"arms LIVE orders on {live.broker} {fmt.masked(live.account)[:2]} for {minutes} min"
+            f"arms {live.mode.value} orders on {live.broker} {fmt.masked(live.account)[:2]} for {minutes} min"
         )
         self._say("type the last four of the account and Enter; Esc leaves it disarmed", "WARNING")
 
@@ -331,7 +349,7 @@ class Operator:
             return
         until = live.t_ns + minutes * 60_000_000_000
         if self.desk.submit("ARM", until_ns=until, note="typed"):
-            self._say(f"LIVE ARMED for {minutes} minutes; A disarms", "WARNING")
+            self._say(f"{live.mode.value} ARMED for {minutes} minutes; A disarms", "WARNING")
 
     def quit_question(self) -> tuple[str, ...]:
         """What stays open when the program ends; empty when nothing does."""
@@ -344,6 +362,7 @@ class Operator:
             Mode.LIVE: "They stay at the broker as they are. No strategy and no stop of ours watches them.",
             Mode.PAPER: "Paper orders stop being matched; positions are kept and shown at the next start.",
             Mode.SIM: "The simulated exchange ends with the program; the trades stay in the ledger.",
+            Mode.REHEARSAL: "They stay at the simulated exchange. No strategy and no stop of ours watches them.",
             Mode.REPLAY: "The replayed day ends here; the trades stay in the ledger.",
         }[live.mode]
         lines = ["Open now:", *(self._order_words(order) for order in orders[:8])]

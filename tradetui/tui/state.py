@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from tradetui.domain.order import Order, OrderStatus
 from tradetui.domain.view import InstrumentRow, LogRow, PositionRow, Preview, SignalRow, Snapshot, WatchRow
@@ -29,6 +30,8 @@ class UiMode(StrEnum):
     """Help, or another text over the panes."""
     QUIT = "quit"
     """Asked whether to quit with orders or positions open."""
+    CONFIRM = "confirm"
+    """Something other than a ticket is under review: a GTT, a conversion, a limit."""
 
 
 class Sort(StrEnum):
@@ -78,6 +81,25 @@ class Pending:
     until_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Something other than a ticket that waits for the send key.
+
+    Attributes:
+        title, lines: What is read before it is sent.
+        kind, fields: The operator event it becomes.
+        painted_ms: When it was first painted; -1 before.
+        pressed_ms: Last press of send; -1 before.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    kind: str
+    fields: Mapping[str, Any]
+    painted_ms: int = -1
+    pressed_ms: int = -1
+
+
 @dataclass(slots=True)
 class Ui:
     """Everything the panes need besides the snapshot.
@@ -117,6 +139,7 @@ class Ui:
     history_at: int = 0
     notice: Notice = field(default_factory=Notice)
     pending: Pending | None = None
+    confirm: Confirm | None = None
     frozen: Snapshot | None = None
     paused_ms: int = 0
     texts: tuple[str, tuple[str, ...]] = ("", ())

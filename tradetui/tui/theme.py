@@ -103,6 +103,7 @@ _MODES = {
     "mode.paper": ("#04182e", "#58a6ff", "blue"),
     "mode.replay": ("#1d0f35", "#c7a6ff", "magenta"),
     "mode.live": ("#e8c547", "", "yellow"),
+    "mode.rehearsal": ("#06251b", "#9fd8a0", "green"),
     "mode.armed": ("#ffffff", "#c8102e", "red"),
     "paused": ("#1c1500", "#e8c547", "yellow"),
     "alarm": ("#ffffff", "#c8102e", "red"),

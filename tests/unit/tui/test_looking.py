@@ -211,7 +211,7 @@ async def test_commands_reach_the_engine() -> None:
         assert "no command and no instrument is called nosuchthing" in s.notice
         await s.press("colon", "up", "up", "enter")
         assert s.app.controller.ui.selected == RELIANCE.key
-        await s.press("colon", "s", "t", "tab", "enter")
+        await s.press("colon", "s", "t", "r", "tab", "enter")
         assert "strategy run or pause" in s.notice
 
 

@@ -252,6 +252,12 @@ def test_every_documented_command_is_understood() -> None:
         "[KEY=VALUE": "a=1",
         "...]": "b=2",
         "[SYMBOL]": "INFY",
+        "[QTY]": "5",
+        "[ID]": "GTT-1",
+        "[delivery]": "delivery",
+        "[mtf]": "mtf",
+        "[with": "with",
+        "stops]": "stops",
     }
     for usage, _ in COMMANDS:
         words = [samples.get(word, word.split("|")[0]) for word in usage.split(" ")]
@@ -259,7 +265,7 @@ def test_every_documented_command_is_understood() -> None:
 
 
 def test_completion() -> None:
-    assert complete("st", [], []) == ("strategy ", "")
+    assert complete("str", [], []) == ("strategy ", "")
     assert complete("strategy p", ["vote"], []) == ("strategy pause ", "")
     assert complete("auto on v", ["vote", "orb"], []) == ("auto on vote ", "")
     assert complete("REL", [], ["RELIANCE", "INFY"]) == ("RELIANCE ", "")

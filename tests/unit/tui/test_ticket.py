@@ -229,10 +229,10 @@ def test_letters_choose_type_product_and_validity() -> None:
 
 
 def test_derivatives_have_no_mtf() -> None:
-    ticket = keys(fresh(FUTURE), "up", "up")
+    ticket = keys(fresh(FUTURE), *["up"] * 5)
     assert ticket.field is Field.PRODUCT
     assert keys(ticket, "m").product is Product.INTRADAY
-    assert keys(fresh(), "up", "up", "m").product is Product.MTF
+    assert keys(fresh(), *["up"] * 6, "m").product is Product.MTF
 
 
 def test_editing_after_review_needs_a_new_review() -> None:

@@ -101,7 +101,7 @@ def enclose(
 
 
 def _edge_style(frame: Frame, focused: bool) -> str:
-    if frame.live.mode.value == "LIVE":
+    if frame.live.mode.needs_arming:
         return "error" if frame.live.armed_until_ns else "warn"
     return "focus" if focused else "border"
 

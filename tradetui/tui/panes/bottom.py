@@ -5,7 +5,7 @@ from __future__ import annotations
 from tradetui.tui.actions import Context, KeyMap
 from tradetui.tui.spans import Line, Span, line_width, pad
 from tradetui.tui.state import Frame, UiMode
-from tradetui.tui.ticket import Phase, Ticket, locked
+from tradetui.tui.ticket import DEAD_MS, Phase, Ticket, locked
 
 _LEVELS = {"ERROR": "error+bold", "WARNING": "warn+bold"}
 
@@ -24,7 +24,7 @@ def context_of(mode: UiMode) -> Context:
     """Where keys are looked up in a mode."""
     if mode is UiMode.NORMAL:
         return Context.NORMAL
-    if mode is UiMode.TICKET:
+    if mode in (UiMode.TICKET, UiMode.CONFIRM):
         return Context.TICKET
     return Context.HELP if mode in (UiMode.TEXT, UiMode.QUIT) else Context.PROMPT
 
@@ -53,6 +53,17 @@ def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
         ]
     if ui.mode is UiMode.QUIT:
         keys: list[Span] = [(" y", "key+bold"), (" quit  ", "text"), ("n", "key+bold"), (" stay", "text")]
+        return [pad(keys, width)]
+    if ui.mode is UiMode.CONFIRM and ui.confirm is not None:
+        send, drop = keymap.key_text("ticket.send"), keymap.key_text("ticket.drop")
+        ready = 0 <= ui.confirm.painted_ms <= frame.now_ms - DEAD_MS
+        word = "SEND" if ready else "locked: read it first"
+        keys = [
+            (f" {send}", "key+bold"),
+            (f" {word}  ", "error+bold" if ready else "dim"),
+            (drop, "key+bold"),
+            (" drop", "text"),
+        ]
         return [pad(keys, width)]
     kill, *rest = keymap.hints(context_of(ui.mode))
     if ui.mode is UiMode.TICKET and ui.ticket is not None:

@@ -13,11 +13,14 @@ from tradetui.tui.state import Frame
 
 def mode_word(snap: Snapshot) -> tuple[str, str]:
     """The mode as text and style. It is on the screen at all times."""
-    if snap.mode is Mode.LIVE:
+    if snap.mode.needs_arming:
+        word, style = snap.mode.value, f"mode.{snap.mode.value.lower()}"
         left = (snap.armed_until_ns - snap.t_ns) / 1e9
         if snap.armed_until_ns and left > 0:
-            return f"[## LIVE ARMED {fmt.countdown(left)} ##]", "mode.armed"
-        return "[LIVE disarmed]", "mode.live"
+            # Only real orders get the colour of real danger.
+            armed = "mode.armed" if snap.mode is Mode.LIVE else style
+            return f"[## {word} ARMED {fmt.countdown(left)} ##]", armed
+        return f"[{word} disarmed]", style
     return f"[{snap.mode.value}]", f"mode.{snap.mode.value.lower()}"
 
 
@@ -45,7 +48,7 @@ def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
         badge += [(" ", "text"), (f" {word} ", "alarm")]
     parts: list[tuple[int, list[Span]]] = [(0, badge)]
     # The simulator's account is nobody's: its name is shown whole, a real one is masked.
-    own = snap.mode in (Mode.SIM, Mode.REPLAY)
+    own = snap.mode in (Mode.SIM, Mode.REHEARSAL, Mode.REPLAY)
     account = snap.account if own else f"{snap.broker} {fmt.masked(snap.account)}".strip()
     if account:
         parts.append((9, [(account, "dim")]))

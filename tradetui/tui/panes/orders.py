@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradetui.domain.gtt import Gtt, GttStatus
 from tradetui.domain.order import Order, OrderStatus, OrderType, Side
 from tradetui.domain.text import clean
 from tradetui.tui import fmt
@@ -53,7 +54,7 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     head = f" {fit('SIDE', 5)}{right('DONE/QTY', 11)} {fit('SYMBOL', symbol)}{right('PRICE', price)} {fit('STATE', 10)}AGE   "
     lines: list[Line] = [((fit(head, width), "dim"),)]
     orders = sorted_orders(frame.snap.orders)
-    if not orders:
+    if not orders and not frame.snap.gtts:
         return [*lines, ((" no orders today" if frame.snap.seq else " not known yet", "dim"),)]
     cursor = frame.ui.cursors.get(Pane.ORDERS, "")
     index = next((i for i, order in enumerate(orders) if order.tag == cursor), -1)
@@ -62,7 +63,28 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     for order in orders[start : start + height - 1]:
         line = _row(frame, order, symbol, price)
         lines.append(marked(line, width, cursor=order.tag == cursor, focused=focused))
-    return lines
+    shown = [gtt for gtt in frame.snap.gtts if gtt.status.working or gtt.status is GttStatus.REJECTED]
+    lines += [_gtt(frame, gtt, symbol) for gtt in shown]
+    return lines[:height]
+
+
+def _gtt(frame: Frame, gtt: Gtt, symbol: int) -> Line:
+    """One GTT: what waits for which price, and what the broker says of each rule."""
+    request = gtt.request
+    rules = " ".join(
+        f"{rule.strategy.value.lower()} {fmt.money(rule.trigger_price)}" for rule in request.rules
+    )
+    said = " ".join(clean(state.raw_status or state.status.value).lower() for state in gtt.rules)
+    style = "alarm" if gtt.status is GttStatus.UNKNOWN else "error" if gtt.message else "accent"
+    return (
+        (" " + fit(request.side.value, 5), "buy" if request.side is Side.BUY else "sell"),
+        (right(fmt.units(request.qty), 10), "text"),
+        (" " + fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol), "text"),
+        (f"GTT {clean(gtt.gtt_id) or gtt.status.value} ", style),
+        (f"{rules}  ", "text"),
+        (clean(gtt.message) or said or gtt.status.value, "dim"),
+        (" foreign" if gtt.foreign else "", "accent"),
+    )
 
 
 def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:

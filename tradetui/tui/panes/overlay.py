@@ -9,7 +9,7 @@ from tradetui.tui import fmt
 from tradetui.tui.actions import ACTIONS, BY_ID, Context, Danger, KeyMap
 from tradetui.tui.panes.base import enclose, marked
 from tradetui.tui.spans import Line, fit, right, wrap
-from tradetui.tui.state import Frame, UiMode
+from tradetui.tui.state import Frame, Ui, UiMode
 
 _COLUMN = re.compile(r" *\S.*? {2,}(?=\S)")
 """What stands before the second column of a line; what is cut goes on under that column."""
@@ -26,7 +26,8 @@ def build(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
     if ui.mode is UiMode.PALETTE:
         body = _palette(frame, size, keymap)
         return enclose(frame, ("", (("Actions", "title"),), ()), body, size, focused=True)
-    name, lines = ui.texts[0], folded(ui.texts[1], width - 2)
+    title, text = text_of(ui)
+    name, lines = title, folded(text, width - 2)
     inner = height - 2
     start = ui.text_scroll = max(0, min(ui.text_scroll, len(lines) - inner))
     body = [_prose(line) for line in lines[start : start + inner]]
@@ -34,6 +35,13 @@ def build(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
     return enclose(
         frame, ("", ((name, "title"),), ((more, "dim"),) if more else ()), body, size, focused=True
     )
+
+
+def text_of(ui: Ui) -> tuple[str, tuple[str, ...]]:
+    """Title and lines of the text over the panes."""
+    if ui.mode is UiMode.CONFIRM and ui.confirm is not None:
+        return f"Review: {ui.confirm.title}", ("", *ui.confirm.lines, "")
+    return ui.texts
 
 
 def folded(lines: tuple[str, ...], width: int) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from tradetui.domain.text import clean
 from tradetui.domain.view import PositionRow
 from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec, marked, window
 from tradetui.tui.panes.watchlist import tone
-from tradetui.tui.spans import Line, fit, right
+from tradetui.tui.spans import Line, Span, fit, right
 from tradetui.tui.state import Frame, position_id
+from tradetui.tui.words import plan_text
 
 _PRODUCTS = {"I": "INTRA", "D": "DELIV", "MTF": "MTF"}
 
@@ -45,10 +47,15 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     index = next((i for i, row in enumerate(rows) if position_id(row) == cursor), -1)
     start = window(frame.ui, Pane.POSITIONS, index, len(rows), height - 1)
     focused = frame.ui.focus is Pane.POSITIONS
+    open_rows = sum(1 for row in rows if row.qty)
+    roomy = height - 1 >= len(rows) + open_rows
     for row in rows[start : start + height - 1]:
-        line = _row(row, symbol, wide=wide, full=full)
-        lines.append(marked(line, width, cursor=position_id(row) == cursor, focused=focused))
-    return lines
+        here = position_id(row) == cursor
+        lines.append(marked(_row(row, symbol, wide=wide, full=full), width, cursor=here, focused=focused))
+        note = _note(row) if row.qty and (roomy or (here and len(lines) < height)) else ()
+        if note:
+            lines.append(note)
+    return lines[:height]
 
 
 def _row(row: PositionRow, symbol: int, *, wide: bool, full: bool) -> Line:
@@ -70,6 +77,20 @@ def _row(row: PositionRow, symbol: int, *, wide: bool, full: bool) -> Line:
     if row.naked and row.qty:
         spans.append((" no stop" if full else " !", "warn"))
     return tuple(spans)
+
+
+def _note(row: PositionRow) -> Line:
+    """How a position is to be left, what is not protected and why, and where it breaks even."""
+    spans: list[Span] = []
+    if row.naked and row.naked_why:
+        spans.append((f" naked: {clean(row.naked_why)} ", "warn"))
+    plan = plan_text(row.plan)
+    if plan:
+        spans.append((f" {plan} ", "accent"))
+    if row.breakeven:
+        ticks = "" if row.breakeven_ticks is None else f" ({row.breakeven_ticks:+.0f} ticks)"
+        spans.append((f" even {fmt.money(row.breakeven)}{ticks}", "dim"))
+    return (("   ", "dim"), *spans) if spans else ()
 
 
 SPEC = PaneSpec(Pane.POSITIONS, title, body, 4.0)

@@ -13,6 +13,7 @@ from tradetui.tui.panes.watchlist import tone
 from tradetui.tui.spans import Line, Span, fit, line_width, pad, wrap
 from tradetui.tui.state import Frame
 from tradetui.tui.ticket import Field, Phase, Ticket, answers, asked, locked, missing, word
+from tradetui.tui.words import trail_text
 
 
 def build(frame: Frame, width: int, height: int, send_key: str = "F9") -> list[Line]:
@@ -92,7 +93,7 @@ def _cell(ticket: Ticket, field: Field, text: str, width: int) -> list[Span]:
 
 
 def _fields(ticket: Ticket, width: int) -> list[Line]:
-    """Three rows of two fields; fields that this type does not have are left out."""
+    """Rows of two or three fields; fields that this ticket does not have are left out."""
     left = min(38, width - 22)
     note = f" lots = {fmt.units(ticket.units)}" if ticket.lots else ""
     unit = " units" if not ticket.lots or left > 34 else ""
@@ -105,11 +106,24 @@ def _fields(ticket: Ticket, width: int) -> list[Line]:
     second = list(pad(second, left))
     if Field.TRIGGER in has:
         second += _cell(ticket, Field.TRIGGER, ticket.trigger, 11)
+    if ticket.modifies:
+        return [
+            tuple(first),
+            tuple(second),
+            ((" a change of a working order: its type and product stay", "dim"),),
+        ]
     third = [
         *pad(_cell(ticket, Field.PRODUCT, word(ticket.product), 8), left),
         *_cell(ticket, Field.VALIDITY, word(ticket.validity), 4),
     ]
-    return [tuple(first), tuple(second), tuple(third)]
+    if Field.DISCLOSED in has and width >= 76:
+        third += _cell(ticket, Field.DISCLOSED, ticket.disclosed, 6)
+    fourth = [
+        *_cell(ticket, Field.STOP, ticket.stop, 9),
+        *_cell(ticket, Field.TARGET, ticket.target, 9),
+        *_cell(ticket, Field.TRAIL, ticket.trail, 7),
+    ]
+    return [tuple(first), tuple(second), tuple(third), tuple(fourth)]
 
 
 def sentence(request: OrderRequest, symbol: str, lot: int) -> str:
@@ -123,7 +137,11 @@ def sentence(request: OrderRequest, symbol: str, lot: int) -> str:
         OrderType.SL: f"SL trigger {fmt.money(request.trigger_price)} limit {fmt.money(request.price)}",
         OrderType.SL_M: f"SL-M trigger {fmt.money(request.trigger_price)}",
     }[request.order_type]
-    return f"{request.side.value} {qty} {symbol} {at} {word(request.product)} {request.validity.value}"
+    shown = f" showing {fmt.units(request.disclosed_qty)}" if request.disclosed_qty else ""
+    left = f" stop {fmt.money(request.stop)}" if request.stop else ""
+    left += f" target {fmt.money(request.target)}" if request.target else ""
+    left += f" trail {trail_text(request.trail)}" if request.trail else ""
+    return f"{request.side.value} {qty} {symbol} {at} {word(request.product)} {request.validity.value}{shown}{left}"
 
 
 def _review(ticket: Ticket, width: int) -> list[Line]:
