@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from scripts import bad_days
+
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 README_KEYS: Final = ("any", "normal", "ticket")
@@ -327,6 +329,16 @@ def tables() -> str:
     return "\n".join(out)
 
 
+def bad_day_table() -> str:
+    """Every bad day that a test plays, from the catalogue and the tests' own words."""
+    return table(["Case", "What happens", "What holds", "What you see"], bad_days.rows())
+
+
+def property_table() -> str:
+    """Every property that tests try with inputs made by chance."""
+    return table(["What holds for every input", "Tests"], bad_days.property_rows())
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "readme-keys": readme_keys,
     "all-keys": all_keys,
@@ -341,5 +353,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "order-states": order_states,
     "floors": floors,
     "tables": tables,
+    "bad-days": bad_day_table,
+    "properties": property_table,
 }
 """Every generated part by the name that pages use."""
