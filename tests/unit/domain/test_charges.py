@@ -277,7 +277,7 @@ PLANS = st.sampled_from([ZERODHA, UPSTOX])
 
 
 @given(LEGS, PLANS, st.integers(-(10**12), 10**12))
-def test_gross_less_every_line_is_net(one: Leg, plan: Any, gross: int) -> None:
+def test_property_net_is_gross_less_every_line(one: Leg, plan: Any, gross: int) -> None:
     charges = estimate(one, plan)
     lines = [getattr(charges, field.name) for field in fields(charges)]
     assert all(line >= 0 and line % 100 == 0 for line in lines)

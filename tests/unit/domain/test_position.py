@@ -38,7 +38,7 @@ def test_quantity_and_money_add_up(rows: list[tuple[Side, int, int]], multiplier
 
 
 @given(trades, st.randoms(use_true_random=False))
-def test_order_and_duplication_do_not_change_the_quantity(
+def test_property_sum_order_and_duplication_do_not_change_the_quantity(
     rows: list[tuple[Side, int, int]], random: object
 ) -> None:
     fills = fills_of(rows)

@@ -23,7 +23,7 @@ from tradetui.risk.limits import Limits
 
 @settings(max_examples=400)
 @given(EVENTS)
-def test_every_event_comes_back_equal(event: Event) -> None:
+def test_property_roundtrip_every_event_comes_back_equal(event: Event) -> None:
     back = decode_event(encode_event(event))
     assert type(back) is type(event)
     # Compared as text too: 1 == True == 1.0, but none may turn into another on the way.

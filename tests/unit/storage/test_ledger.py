@@ -35,11 +35,10 @@ from tradetui.journal import Journal
 from tradetui.journal import files as journal_files
 from tradetui.journal import read as read_journal
 from tradetui.storage.database import Settings, open_database
-from tradetui.storage.ledger import Ledger, Numbered
+from tradetui.storage.ledger import TABLES, Ledger, Numbered
 from tradetui.storage.schema import LEDGER
 from tradetui.storage.store import Store
 
-TABLES = ("intents", "orders", "fills", "openings", "signals", "decisions", "journal", "positions")
 DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -61,7 +60,7 @@ def ledger() -> Iterator[Ledger]:
 
 def wiped(ledger: Ledger) -> Ledger:
     """The same ledger, empty: making one from nothing for every example takes too long."""
-    for name in TABLES[:-1]:
+    for name in TABLES:
         ledger._con.execute(f"DELETE FROM {name}")
     return Ledger(ledger._con)
 
@@ -69,9 +68,9 @@ def wiped(ledger: Ledger) -> Ledger:
 def test_each_kind_has_its_table(ledger: Ledger) -> None:
     assert ledger.project(numbered(a_day())) == 15
     counts = {name: len(rows) for name, rows in contents(ledger).items()}
-    assert counts == {
-        "intents": 1, "orders": 1, "fills": 3, "openings": 1, "signals": 1, "decisions": 2, "journal": 15,
-        "positions": 2,
+    assert {name: count for name, count in counts.items() if count} == {
+        "intents": 1, "orders": 1, "fills": 3, "openings": 1, "signals": 1, "decisions": 2, "risk": 1,
+        "journal": 15, "positions": 2,
     }  # fmt: skip
     assert ledger.odd == 0
     status, updated = ledger._con.execute("SELECT status, updated_ns FROM orders").fetchall()[0]
@@ -155,12 +154,14 @@ steps = st.lists(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=steps, again=st.lists(st.integers(0, 11), max_size=6))
-def test_positions_are_the_domains_fold_under_any_duplication(
+def test_property_sum_positions_are_the_domains_fold_under_any_duplication(
     ledger: Ledger, drawn: list[tuple[str, Side, int, int, bool]], again: list[int]
 ) -> None:
     records: list[Record] = []
+    # What was carried lies under the day's trades; a second opening of a position adds to the first.
+    drawn.sort(key=lambda one: not one[4])
     for number, (key, side, qty, price, carried) in enumerate(drawn):
-        if carried and number < 2:
+        if carried:
             opening = {"instrument_key": key, "product": "I", "qty": side.sign * qty, "average_price": price}
             records.append(record(RecordKind.OPENING, opening, number))
         else:

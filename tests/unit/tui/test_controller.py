@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from tests.fixtures.fake_handle import RELIANCE, WATCH, FakeHandle
 from tradetui.domain.events import OperatorKind
-from tradetui.domain.order import OrderRequest
 from tradetui.domain.view import Look
 from tradetui.tui.actions import ACTIONS, KeyMap
 from tradetui.tui.controller import Controller
 from tradetui.tui.desk import Desk
 from tradetui.tui.layout import Pane, arrange
+from tradetui.tui.state import UiMode
 from tradetui.tui.ticket import DEAD_MS, Phase
 
 KEYS = sorted({key for action in ACTIONS for key in action.keys} | set("0123456789abcyn "))
@@ -22,6 +22,7 @@ REDUCING = {
     OperatorKind.KILL,
     OperatorKind.FLATTEN,
     OperatorKind.DISARM,
+    OperatorKind.EXIT_ALL,
 }
 
 
@@ -43,33 +44,55 @@ def pull(controller: Controller, handle: FakeHandle, now: int) -> None:
     controller.take(snap, now)
 
 
+LINES = ["gtt buy 5 above 1600", "gtt sell 2 below 1400 stop 1500", "convert D", "limit daily_loss 2 calm", "stop 1400",
+         "exit all", "cancel all", "trail 1%"]  # fmt: skip
 STEP = st.one_of(
     st.tuples(st.sampled_from(KEYS), st.integers(0, 500)),
-    st.tuples(st.sampled_from(["b", "s", "enter", "f9", "5", "z", "x", "escape"]), st.integers(0, 500)),
+    st.tuples(st.sampled_from(["b", "s", "enter", "f9", "5", "z", "x", "e", "escape"]), st.integers(0, 500)),
     st.tuples(st.sampled_from(["<pull>", "<paint>", "<paste>"]), st.integers(0, 200)),
+    st.tuples(st.sampled_from(LINES), st.integers(0, 500)),
 )
+REVIEWED = {OperatorKind.GTT_PLACE, OperatorKind.CONVERT, OperatorKind.LIMITS}
 
 
-@settings(max_examples=300)
-@given(st.lists(STEP, max_size=80))
-def test_no_keys_however_mad_place_an_order_that_was_not_read(steps: list[tuple[str, int]]) -> None:
+def read_now(controller: Controller, now: int) -> object:
+    """What was painted for the first time just now and waits for the send key; ``None`` when nothing did."""
+    confirm, ticket = controller.ui.confirm, controller.ui.ticket
+    if confirm is not None:
+        return confirm.lines if confirm.painted_ms == now else None
+    if ticket is not None and ticket.phase is Phase.REVIEW and ticket.painted_ms == now:
+        return ticket.request
+    return None
+
+
+@settings(max_examples=400)
+@given(st.booleans(), st.lists(STEP, max_size=80))
+def test_property_review_no_keys_however_mad_add_risk_that_was_not_read(
+    fills: bool, steps: list[tuple[str, int]]
+) -> None:
     controller, handle = made()
+    handle.fill = fills
     now = 1000
-    read: dict[OrderRequest, int] = {}
+    read: dict[object, int] = {}
     for key, wait in steps:
         now += wait
         before = len(handle.submitted)
+        under = controller.ui.confirm.lines if controller.ui.confirm is not None else None
+        ticket = controller.ui.ticket
         if key == "<pull>":
             pull(controller, handle, now)
         elif key == "<paint>":
             controller.painted(now)
-            ticket = controller.ui.ticket
-            if ticket is not None and ticket.phase is Phase.REVIEW and ticket.painted_ms == now:
-                assert ticket.request is not None
-                read[ticket.request] = now
+            seen = read_now(controller, now)
+            if seen is not None:
+                read[seen] = now
         elif key == "<paste>":
             controller.paste("bs75\rx5", now)
             assert len(handle.submitted) == before
+        elif key in LINES:
+            if controller.ui.mode is UiMode.NORMAL:
+                controller.now_ms = now
+                controller.run(key)
         else:
             controller.key(key, key if len(key) == 1 else "", now)
         for event in handle.submitted[before:]:
@@ -77,6 +100,14 @@ def test_no_keys_however_mad_place_an_order_that_was_not_read(steps: list[tuple[
                 assert event.request is not None
                 assert key in ("f9", "ctrl+x")
                 assert now - read[event.request] >= DEAD_MS
+            elif event.kind is OperatorKind.MODIFY:
+                assert ticket is not None
+                assert ticket.modifies == event.tag
+                assert key in ("f9", "ctrl+x")
+                assert now - read[ticket.request] >= DEAD_MS
+            elif event.kind in REVIEWED:
+                assert key in ("f9", "ctrl+x")
+                assert now - read[under] >= DEAD_MS
             else:
                 assert event.kind in REDUCING or controller.ui.history
     ids = [e.request.client_id for e in handle.submitted if e.kind is OperatorKind.PLACE and e.request]

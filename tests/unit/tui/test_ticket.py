@@ -295,7 +295,7 @@ CHECKS = {
     st.sampled_from([RELIANCE, FUTURE]),
     st.sampled_from(list(Side)),
 )
-def test_no_sequence_of_keys_sends_without_a_painted_and_read_review(
+def test_property_review_no_sequence_of_keys_sends_without_one_that_was_painted_and_read(
     steps: list[tuple[str, str, int]], instrument: InstrumentRow, side: Side
 ) -> None:
     ticket: Ticket | None = tk.open_ticket(instrument, side, "c9", price="1502.40")
