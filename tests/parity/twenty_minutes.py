@@ -41,7 +41,16 @@ from tradetui.wiring.settings import charge_from
 
 SECOND = 1_000_000_000
 LIMITS = Limits(
-    capital=to_money(2_000_000), max_positions=20, max_intraday_positions=20, cooldown_s=60, min_score=45.0
+    capital=to_money(2_000_000),
+    daily_loss_pct=50.0,
+    weekly_loss_pct=0.0,
+    monthly_drawdown_pct=0.0,
+    max_positions=20,
+    max_intraday_positions=20,
+    max_underlying_positions=20,
+    cooldown_s=60,
+    min_score=45.0,
+    max_losses_in_a_row=0,
 )
 STRATEGIES = ("vote", "opening_range")
 

@@ -64,9 +64,12 @@ class FactsGatherer:
             self._remember(order.request, order.created_ns)
 
     def remember_sizes(self, sizes: dict[str, tuple[int, ...]]) -> None:
-        """Take the sizes of earlier days' orders into account: instrument key -> quantities, oldest first."""
+        """Take the sizes of earlier days' orders into account: instrument key -> quantities, oldest first.
+
+        To be called before `remember`.
+        """
         for key, quantities in sizes.items():
-            self._sizes_of(key).extendleft(reversed(quantities))
+            self._sizes_of(key).extend(quantities)
 
     def funds_read(self, asked_ns: int) -> None:
         """The broker has said what is available: orders from before that are in it."""
@@ -259,7 +262,10 @@ class FactsGatherer:
             return Listed()
         said = lists.watched(instrument)
         return Listed(
-            lists.banned(instrument), lists.takes_intraday(instrument), said, settles_trade_by_trade(said or "")
+            lists.banned(instrument),
+            lists.takes_intraday(instrument),
+            said,
+            settles_trade_by_trade(said or ""),
         )
 
     def _underlying_last(self, instrument: Instrument | None) -> Price | None:

@@ -159,9 +159,7 @@ class Figures:
         side, better = (Side.SELL, tick) if long else (Side.BUY, -tick)
 
         def net(price: int) -> int:
-            leaving = self._charge(
-                instrument, position.product, side, qty, Price(price), self._books.now_ns
-            )
+            leaving = self._charge(instrument, position.product, side, qty, Price(price), self._books.now_ns)
             return position.unrealised(Price(price)) - entry - leaving
 
         average = position.average_price

@@ -45,6 +45,7 @@ class Memory:
         changes: Limits changed today: name and value, oldest first.
         locked_segments: Segments closed by the account's kill switch at the broker.
         square_off_ok: Square-off times that the user has confirmed, as they were then.
+        sizes: Instrument key -> quantities of the user's last orders there, before today.
     """
 
     results: dict[str, int] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Memory:
     changes: tuple[tuple[str, float], ...] = ()
     locked_segments: tuple[str, ...] = ()
     square_off_ok: str = ""
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Guard:
@@ -191,9 +193,7 @@ class Guard:
         assert self._today is not None
         limit = breakers.limit_of(self._books.limits, span)
         name = "drawdown" if span is Span.MONTH else "loss"
-        words = (
-            f"{name} of the {span.value} {format_rupees(loss, 0)} has reached the limit of {format_rupees(limit, 0)}"
-        )
+        words = f"{name} of the {span.value} {format_rupees(loss, 0)} has reached the limit of {format_rupees(limit, 0)}"
         latch = self.latches[span] = Latch(span, span.of(self._today), words)
         self._books.note(
             RecordKind.RISK,

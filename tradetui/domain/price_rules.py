@@ -22,13 +22,7 @@ def is_index_contract(instrument: Instrument) -> bool:
 
 def is_stock_derivative(instrument: Instrument) -> bool:
     """Future or option on a share: settled by delivery of the shares, and subject to the ban list."""
-    return (
-        instrument.is_derivative
-        and instrument.exchange in ("NSE", "BSE")
-        and instrument.segment.endswith("_FO")
-        and not instrument.segment.startswith(("NCD", "BCD"))
-        and not is_index_contract(instrument)
-    )
+    return instrument.is_derivative and "_EQ|" in instrument.underlying_key
 
 
 def trigger_range(instrument: Instrument, trigger: Price) -> Price:

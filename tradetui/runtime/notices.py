@@ -104,10 +104,24 @@ def _decision(data: Mapping[str, Any], symbol: Symbol) -> Words:
     return "WARNING", f"refused{what}: {data['refused']}"
 
 
-def _risk(data: Mapping[str, Any], _: Symbol) -> Words:
+def _risk(data: Mapping[str, Any], _: Symbol) -> Words | None:
     if "state" in data:
         return "WARNING", _with(f"trading is {data['state']}", data["reason"])
-    return "WARNING", "live trading armed" if data["armed_until_ns"] else _with("disarmed", data["reason"])
+    if "armed_until_ns" in data:
+        return "WARNING", "live trading armed" if data["armed_until_ns"] else _with("disarmed", data["reason"])
+    if "locked_segments" in data:
+        closed = ", ".join(data["locked_segments"])
+        words = f"closed by your account's kill switch at the broker: {closed}" if closed else "all segments are open"
+        return "ERROR" if closed else "INFO", words
+    if "released" in data:
+        return "WARNING", _with("loss limit released", data["reason"])
+    if "square_off_ok" in data:
+        return "INFO", f"square-off time confirmed: {data['square_off_ok']}"
+    return None  # counts and results are for the restart; a breaker shows as the state it leads to
+
+
+def _limits(data: Mapping[str, Any], _: Symbol) -> Words:
+    return "WARNING", _with(f"limit {data['name']} is {data['new']:g}, was {data['old']:g}", data["reason"])
 
 
 def _feed(data: Mapping[str, Any], _: Symbol) -> Words:
@@ -137,6 +151,7 @@ _TELL: Final[dict[RecordKind, Callable[[Mapping[str, Any], Symbol], Words | None
     RecordKind.SIGNAL: _signal,
     RecordKind.DECISION: _decision,
     RecordKind.RISK: _risk,
+    RecordKind.LIMITS: _limits,
     RecordKind.FEED: _feed,
     RecordKind.STRATEGY: _strategy,
     RecordKind.RECONCILE: _reconcile,

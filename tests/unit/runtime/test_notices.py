@@ -68,6 +68,7 @@ def test_risk_arming_strategies_and_feed() -> None:
     assert strategies[0] == ("INFO", "strategy said: auto on")
     assert strategies[1][1].endswith(": kill")
     assert [words for words in told if words not in strategies] == [
+        ("INFO", "square-off time confirmed: 15:00, 22:45"),
         ("WARNING", "live trading armed"),
         ("WARNING", "trading is halted: kill pulled by me"),
         ("WARNING", "disarmed: kill"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tests.fixtures.engine_rig import SECOND, Rig, tick_batch
+from tests.fixtures.engine_rig import LIMITS, SECOND, Rig, tick_batch
 from tests.unit.exchange.support import SHARE, order
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import (
@@ -108,7 +109,7 @@ class Bench:
     """A pump with all its parts."""
 
     def __init__(self) -> None:
-        self.rig = Rig()
+        self.rig = Rig(limits=replace(LIMITS, orders_per_second=1_000))
         self.journal = DiskJournal()
         self.broker = SpyBroker(self.journal)
         self.recorded: list[Event] = []
@@ -315,7 +316,7 @@ def test_an_error_in_one_event_leaves_the_pump_usable(bench: Bench) -> None:
 
 def test_a_replay_sends_nothing(bench: Bench) -> None:
     journal = DiskJournal()
-    rig = Rig()
+    rig = Rig(limits=replace(LIMITS, orders_per_second=1_000))
     pump = Pump(rig.engine, None, journal)
     for event in bench.recorded:
         pump.take(event)

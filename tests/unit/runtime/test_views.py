@@ -136,7 +136,7 @@ def test_gauges_warn_and_block_in_time(view: View) -> None:
     view.rig.tick(880.0)  # 12,000 of 15,000
     gauges = {gauge.name: gauge for gauge in view().gauges}
     assert gauges["Day loss"].verdict is Verdict.WARN
-    assert gauges["Positions"].text == "1 / 4"
+    assert gauges["Positions"].text == "1 / 6"
     view.rig.tick(840.0)
     assert {gauge.name: gauge for gauge in view().gauges}["Day loss"].verdict is Verdict.BLOCK
     view.rig.ask(OperatorKind.KILL)

@@ -35,7 +35,9 @@ def intraday_list(f: Facts) -> Check:
     if f.request.product is not Product.INTRADAY or f.instrument.kind is not InstrumentKind.EQUITY:
         return ok("intraday list")
     if f.listed.intraday is None:
-        return noted("intraday list", "no intraday list of the broker is at hand: it may refuse intraday here")
+        return noted(
+            "intraday list", "no intraday list of the broker is at hand: it may refuse intraday here"
+        )
     if f.listed.intraday or f.reducing:
         return ok("intraday list")
     return block("intraday list", f"{f.instrument.symbol} is not on the broker's intraday list: use delivery")
@@ -84,13 +86,20 @@ def expiry(f: Facts) -> Check:
     if days < 0:
         return block("expiry", "the contract has expired")
     if not is_stock_derivative(instrument):
-        if days == 0 and instrument.is_option and f.request.side is Side.SELL and is_index_contract(instrument):
+        if (
+            days == 0
+            and instrument.is_option
+            and f.request.side is Side.SELL
+            and is_index_contract(instrument)
+        ):
             return warn("expiry", "expires today: 2% of the contract's value is added to the margin")
         return ok("expiry")
     if days == 0 and f.request.product is Product.INTRADAY:
         return block("expiry", "expires today: intraday is closed in stock derivatives on their last day")
     if days <= 1 and instrument.is_option and _in_the_money(f) is not False:
-        return block("expiry", "no fresh stock option in the money this close to expiry: it settles in shares")
+        return block(
+            "expiry", "no fresh stock option in the money this close to expiry: it settles in shares"
+        )
     if days <= DELIVERY_DAYS:
         left = "today" if days == 0 else f"in {days} trading day{'s' if days > 1 else ''}"
         return warn("expiry", f"expires {left} and settles in shares: the margin grows to full delivery")

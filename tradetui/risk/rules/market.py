@@ -128,7 +128,8 @@ def fat_finger(f: Facts) -> Check:
     most = f.limits.max_ltp_distance_pct
     if away <= most / 3:
         return ok("distance")
-    if away <= most:
+    if away <= most or request.is_exit:
+        # A wide stop is far by nature, and an exit that is chased is bounded by `desk/stop_terms.py`.
         return warn("distance", f"the price is {away:.1f}% through the last price")
     word = "above" if request.side is Side.BUY else "below"
     return block("distance", f"the price is {away:.1f}% {word} the last price: limit {most:g}%")

@@ -78,9 +78,7 @@ def monthly_drawdown(f: Facts) -> Check:
 def _loss(f: Facts, rule: str, name: str, loss: Money, limit: Money) -> Check:
     if f.reducing or not limit or loss < limit:
         return ok(rule)
-    return block(
-        rule, f"{name} {format_rupees(loss, 0)} has reached the limit of {format_rupees(limit, 0)}"
-    )
+    return block(rule, f"{name} {format_rupees(loss, 0)} has reached the limit of {format_rupees(limit, 0)}")
 
 
 def free_holdings(f: Facts) -> Check:

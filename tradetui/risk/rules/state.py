@@ -10,9 +10,7 @@ from tradetui.risk.rules.answers import block, ok, warn
 def known_instrument(f: Facts) -> Check:
     """The instrument exists and can be traded (an index cannot)."""
     if f.instrument is None:
-        return block(
-            "instrument", f"unknown instrument {f.request.instrument_key}: sync the instrument list"
-        )
+        return block("instrument", f"unknown instrument {f.request.instrument_key}: sync the instrument list")
     if not f.instrument.tradable:
         return block("instrument", f"{f.instrument.symbol} is an index: trade its future or options instead")
     return ok("instrument")
