@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.gtt import GttRequest, RuleState
+from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Fill, OrderRequest, OrderStatus, OrderType, Product, Side, Validity
@@ -64,6 +65,14 @@ class MarketStatusEvent:
 
     t_ns: int
     status: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListsEvent:
+    """The dated lists in force (F&O ban and the like) were read, or have changed."""
+
+    t_ns: int
+    lists: DatedLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +397,7 @@ AccountEvent = (
 )
 """Events of the account lane: they go before market events that wait."""
 
-MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent
+MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent | ListsEvent
 """Events of the market lane."""
 
 Event = AccountEvent | MarketEvent

@@ -28,6 +28,7 @@ RULES: Final[tuple[Rule, ...]] = (
     form.stop_side,
     form.trigger_distance,
     form.order_form,
+    form.disclosed,
     market.phase,
     market.square_off,
     market.feed,

@@ -115,6 +115,8 @@ def _risk(data: Mapping[str, Any], _: Symbol) -> Words | None:
         return "ERROR" if closed else "INFO", words
     if "released" in data:
         return "WARNING", _with("loss limit released", data["reason"])
+    if "lists" in data:
+        return "INFO", f"lists in force: {', '.join(sorted(data['lists'].values())) or 'none'}"
     if "square_off_ok" in data:
         return "INFO", f"square-off time confirmed: {data['square_off_ok']}"
     return None  # counts and results are for the restart; a breaker shows as the state it leads to

@@ -14,6 +14,7 @@ from tradetui.domain.events import (
     HistoryEvent,
     Holding,
     JournalEvent,
+    ListsEvent,
     MarketStatusEvent,
     OperatorEvent,
     OrderUpdate,
@@ -27,6 +28,7 @@ from tradetui.domain.events import (
 from tradetui.domain.exit_plan import ExitPlan, Trail
 from tradetui.domain.gtt import GttRequest, GttRule, RuleState
 from tradetui.domain.instrument import Instrument
+from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle
 from tradetui.domain.order import Fill, OrderRequest, Side
 
@@ -94,6 +96,15 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     _GTT_UPDATE,
     st.builds(RequestSent, kind=WORDS, tag=WORDS),
     st.builds(JournalEvent, problem=WORDS),
+    st.builds(
+        ListsEvent,
+        lists=st.builds(
+            DatedLists,
+            fo_ban=st.none() | st.dictionaries(WORDS, WORDS, max_size=2),
+            price_bands=st.none() | st.dictionaries(WORDS, REALS, max_size=2),
+            files=st.dictionaries(WORDS, WORDS, max_size=2),
+        ),
+    ),
     st.builds(
         OperatorEvent,
         request=st.none() | _REQUEST,

@@ -93,7 +93,7 @@ AUTO = req(source="vote", stop=to_price(98), target=to_price(104))
             },
         ),
         ("form", {"request": req(order_type=OrderType.MARKET, price=Price(0), protection_pct=0)}),
-        ("form", {"request": req(disclosed_qty=5, qty=100)}),
+        ("disclosed", {"request": req(disclosed_qty=5, qty=100)}),
         ("form", {"request": req(product=Product.MTF, qty=65), "instrument": OPTION}),
         ("form", {"instrument": replace(SHARE, series="BE")}),
         ("phase", {"phase": "closed"}),

@@ -116,13 +116,6 @@ def order_form(f: Facts) -> Check:
             return block("form", "a stop cannot be IOC")
         if instrument.exchange == "MCX":
             return block("form", "MCX takes no IOC orders by API")
-    if request.disclosed_qty:
-        if instrument.is_derivative:
-            return block("form", "disclosed quantity is not allowed in derivatives")
-        if request.validity is Validity.IOC:
-            return block("form", "an IOC order cannot have a disclosed quantity")
-        if request.disclosed_qty * 10 < request.qty or request.disclosed_qty > request.qty:
-            return block("form", "disclosed quantity must be 10% to 100% of the quantity")
     if request.product is Product.MTF and instrument.kind is not InstrumentKind.EQUITY:
         return block("form", "MTF exists for shares only")
     if (
@@ -132,3 +125,18 @@ def order_form(f: Facts) -> Check:
     ):
         return block("form", f"series {instrument.series} is trade-for-trade: delivery only")
     return ok("form")
+
+
+def disclosed(f: Facts) -> Check:
+    """Disclosed quantity: shares only, 10% to 100% of the quantity, not with IOC (india-markets 3)."""
+    assert f.instrument is not None
+    request, shown = f.request, f.request.disclosed_qty
+    if not shown:
+        return ok("disclosed")
+    if f.instrument.is_derivative:
+        return block("disclosed", "disclosed quantity is not allowed in derivatives")
+    if request.validity is Validity.IOC:
+        return block("disclosed", "an IOC order cannot have a disclosed quantity")
+    if shown * 10 < request.qty or shown > request.qty:
+        return block("disclosed", "disclosed quantity must be 10% to 100% of the quantity")
+    return ok("disclosed")
