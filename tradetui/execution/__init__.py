@@ -1,1 +1,1 @@
-"""How we get there: quantities (`sizing`), orders and their states (`manager`), getting out (`exits`)."""
+"""How we get there: quantities (`sizing`), orders and their states (`manager`)."""

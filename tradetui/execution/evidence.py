@@ -115,6 +115,12 @@ def is_old(order: Order, asked_ns: int | None) -> bool:
     return asked_ns is not None and order.updated_ns > asked_ns
 
 
+def ended_with_its_day(order: Order, t_ns: int) -> Order:
+    """The order once a book of a later day lacks it."""
+    words = "its day is over: the exchange keeps no such order over night"
+    return replace(order, status=OrderStatus.CANCELLED, message=words, updated_ns=t_ns)
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """What an order owes to the GTT it came out of.

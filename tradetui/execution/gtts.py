@@ -321,11 +321,12 @@ class GttManager:
         if holder is not None and holder.tag != gtt.tag:
             # Its push came first and was taken for another one: what is known of it belongs here.
             del self._tag_of[gtt_id]
-            self._store(
-                replace(holder, status=GttStatus.ABSENT, message=f"it is {gtt.tag}", gtt_id="", rules=())
-            )
+            bare = replace(holder, gtt_id="", rules=(), updated_ns=t_ns)
             if holder.foreign:
+                self._store(replace(bare, status=GttStatus.ABSENT, message=f"it is {gtt.tag}"))
                 del self.gtts[holder.tag]
+            else:
+                self._doubt(bare, t_ns, "what was taken for it is another one")
             gtt = replace(gtt, rules=holder.rules, expires_ns=holder.expires_ns)
         elif gtt.gtt_id and gtt.gtt_id != gtt_id:
             # A twin was taken for ours; the book will bring it in as what it is.

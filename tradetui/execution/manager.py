@@ -192,6 +192,9 @@ class OrderManager(OrderBook):
             return
         if event.kind == "place":
             order = self._take_over(order, event.broker_id)
+            if order.broker_id != event.broker_id:
+                # The answer names another one than a push with our label did: that one is a stranger.
+                self._tag_of.pop(order.broker_id, None)
             status = order.status
             if status in (OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.ABSENT):
                 status = OrderStatus.PENDING
@@ -484,10 +487,7 @@ class OrderManager(OrderBook):
     def _missing(self, order: Order, snapshot: AccountSnapshot) -> None:
         """An order that ought to be in the book is not."""
         if order.broker_id and not snapshot.odd_rows and evidence.day_is_over(order, snapshot.asked_ns):
-            words = "its day is over: the exchange keeps no such order over night"
-            self._settle(
-                replace(order, status=OrderStatus.CANCELLED, message=words, updated_ns=snapshot.t_ns)
-            )
+            self._settle(evidence.ended_with_its_day(order, snapshot.t_ns))
         elif order.status is not OrderStatus.UNKNOWN:
             self._doubt(order, snapshot.t_ns, "not in the broker's order book")
 
