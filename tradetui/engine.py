@@ -21,6 +21,7 @@ from tradetui.domain.events import (
     FeedEvent,
     FeedState,
     HistoryEvent,
+    ListsEvent,
     MarketStatusEvent,
     OperatorEvent,
     OperatorKind,
@@ -152,6 +153,8 @@ class Engine:
             emit=self._emit,
             note=self._note,
             tag_prefix=settings.tag_prefix,
+            bars=self._finished_bars,
+            closes_ns=self._closes_ns,
         )
         self.desk.books.days_left = self._days_left
 
@@ -176,6 +179,9 @@ class Engine:
                 self._on_feed(event)
             case MarketStatusEvent():
                 self.market_status.update(event.status)
+            case ListsEvent():
+                self.desk.books.lists = event.lists
+                self._note(RecordKind.RISK, {"lists": dict(event.lists.files)})
             case OperatorEvent():
                 self._on_operator(event)
             case _:
@@ -191,7 +197,7 @@ class Engine:
             self._end_silence()
         trades = self.quotes.apply(batch, event.t_ns)
         finished = self.candles.on_batch(event.t_ns, batch, trades)
-        if self.desk.watched.pairs:
+        if self.desk.watches_prices:
             self.desk.on_prices()
         if finished:
             self._on_candles(finished)
@@ -412,6 +418,17 @@ class Engine:
         if forming is not None and (not found or forming.start_ms > found[-1].start_ms):
             found.append(forming)
         return found
+
+    def _finished_bars(self, key: str, interval_s: int, count: int) -> list[Candle]:
+        """The newest finished bars of an instrument, for trails."""
+        slot = self.universe.slots.get(key)
+        return [] if slot is None else self.history.candles(slot, interval_s)[-count:]
+
+    def _closes_ns(self, key: str) -> int | None:
+        """When continuous trading of an instrument ends today; ``None`` when that is not known."""
+        slot = self.universe.slots.get(key)
+        window = None if slot is None else self._continuous(slot, ist_date(self.now_ns))
+        return window[1] if window else None
 
     # --- inside ---------------------------------------------------------------------------------------
 

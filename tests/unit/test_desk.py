@@ -1,4 +1,4 @@
-"""The order desk: previews, getting out, watched stops, kill, and the day's limits."""
+"""The order desk: previews, getting out, exit plans, kill, and the day's limits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 from tests.fixtures.engine_rig import LIMITS, SECOND, Rig
 from tests.unit.exchange.support import SHARE, order, rs
 from tradetui.desk import EXIT_RETRY_NS
-from tradetui.domain.events import AccountSnapshot, FillEvent, OperatorKind, RequestRefused
+from tradetui.domain.events import AccountSnapshot, FillEvent, OperatorKind, RequestAccepted, RequestRefused
+from tradetui.domain.exit_plan import Trail, TrailKind
 from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Fill, Order, OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import RecordKind
+from tradetui.domain.requests import ModifyOrder
 from tradetui.domain.view import Verdict
 from tradetui.risk.facts import RiskState
 
@@ -125,8 +127,8 @@ def test_an_exit_waits_until_its_own_sides_orders_are_cancelled() -> None:
     rig.update(stop, OrderStatus.CANCELLED, rig.engine.desk.manager.orders[stop.tag].broker_id)
     (sent,) = rig.placed()
     request = sent.request
-    assert (request.side, request.qty, request.order_type) == (Side.SELL, 10, OrderType.MARKET)
-    assert (request.source, request.protection_pct) == ("exit", 3)
+    assert (request.side, request.qty, request.order_type) == (Side.SELL, 10, OrderType.LIMIT)
+    assert (request.source, request.price) == ("exit", rs(99.45)), "half a percent below the best bid"
     rig.fill(rig.engine.desk.manager.orders[sent.tag], 99.9)
     rig.time(60.0)
     assert rig.qty() == 0
@@ -197,42 +199,69 @@ def test_an_exit_above_the_freeze_quantity_goes_in_slices() -> None:
     assert len(rig.placed()) == 3
 
 
-# --- watched stops ------------------------------------------------------------------------------------
+# --- exit plans ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("price", "words"), [(90.0, "stop"), (89.0, "stop"), (120.0, "target")])
-def test_a_watched_stop_or_target_exits_once(price: float, words: str) -> None:
+def rest(rig: Rig) -> Order:
+    """The broker takes the stop that was placed last."""
+    placed = rig.orders()[-1]
+    assert placed.request.is_resting_stop
+    rig.step(RequestAccepted(rig.now_ns, "place", placed.tag, f"b-{placed.tag}"))
+    rig.update(placed, OrderStatus.TRIGGER_PENDING, f"b-{placed.tag}")
+    rig.commands.clear()
+    return placed
+
+
+@pytest.mark.parametrize("source", ["said", "manual"])
+def test_an_entry_with_a_stop_gets_a_resting_one_whoever_asks(source: str) -> None:
+    rig = Rig()
+    rig.hold(10, source=source, stop=rs(90.0), target=rs(120.0))
+    stop = rest(rig)
+    assert (stop.request.side, stop.request.qty, stop.request.trigger_price) == (Side.SELL, 10, rs(90.0))
+    for price in (90.05, 119.95):
+        rig.tick(price)
+    assert rig.placed() == rig.cancelled() == []
+
+
+def test_a_target_exits_once_after_the_stop_is_gone() -> None:
     rig = Rig()
     rig.hold(10, source="said", stop=rs(90.0), target=rs(120.0))
-    for near in (90.05, 119.95):
-        rig.tick(near)
-    assert rig.placed() == []
-    rig.tick(price)
-    rig.tick(price)
-    rig.time(10.0)
+    stop = rest(rig)
+    for _ in range(2):
+        rig.tick(120.0)
+    assert (rig.cancelled(), rig.placed()) == ([stop.tag], [])
+    rig.update(stop, OrderStatus.CANCELLED, f"b-{stop.tag}")
     (sent,) = rig.placed()
-    assert sent.request.reason.startswith(words)
-    rig.fill(rig.engine.desk.manager.orders[sent.tag], price)
-    rig.tick(price)
+    assert sent.request.reason == "target 120.00 hit"
+    rig.fill(rig.engine.desk.manager.orders[sent.tag], 120.0)
+    rig.tick(120.0)
     rig.time(10.0)
     assert len(rig.placed()) == 1
-    assert rig.engine.desk.watched.pairs == {}
+    assert rig.engine.desk.protection.plans == {}
 
 
-def test_a_persons_orders_are_not_watched() -> None:
-    rig = Rig()
-    rig.hold(10, stop=rs(90.0))
-    rig.tick(80.0)
-    assert rig.placed() == []
-
-
-def test_selling_by_hand_ends_the_watch() -> None:
+def test_selling_by_hand_takes_the_stop_away_first() -> None:
     rig = Rig()
     rig.hold(10, source="said", stop=rs(90.0), target=rs(120.0))
-    sold = rig.place(order(Side.SELL, 10, 100.0))
-    rig.fill(sold, 100.0)
-    rig.tick(80.0)
-    assert [sent.request.source for sent in rig.placed()] == ["manual"]
+    stop = rest(rig)
+    said = rig.place(order(Side.SELL, 10, 99.0))
+    assert "taken away first" in said.message
+    assert (rig.cancelled(), rig.placed()) == ([stop.tag], [])
+    rig.update(stop, OrderStatus.CANCELLED, f"b-{stop.tag}")
+    assert [(sent.request.source, sent.request.qty) for sent in rig.placed()] == [("exit", 10)]
+
+
+def test_a_trail_moves_the_resting_stop_in_steps() -> None:
+    rig = Rig()
+    rig.hold(10, trail=Trail(TrailKind.POINTS, rs(5.0)))
+    rig.tick(100.0)
+    assert rig.placed()[0].request.trigger_price == rs(95.0)
+    rest(rig)
+    rig.time(3.0)
+    rig.tick(110.0)
+    rig.time(3.0)
+    (moved,) = [command for command in rig.commands if isinstance(command, ModifyOrder)]
+    assert (moved.trigger_price, moved.qty) == (rs(105.0), 10)
 
 
 # --- the day ------------------------------------------------------------------------------------------
@@ -296,7 +325,7 @@ def test_fills_that_only_the_book_tells_of_are_booked_charged_and_watched() -> N
     assert rig.qty() == 10
     assert rig.engine.desk.figures.available() == 5
     assert rig.engine.desk.figures.day_charges() > 0
-    assert len(rig.engine.desk.watched.pairs) == 1
+    assert len(rig.engine.desk.protection.plans) == 1
     rig.step(FillEvent(rig.now_ns, fills[0]))
     assert rig.qty() == 10, "a trade is booked once"
 

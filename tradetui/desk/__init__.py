@@ -6,6 +6,11 @@
 | `facts.py` | gathers everything that the risk rules may look at |
 | `figures.py` | profit, charges, exposure |
 | `closing.py` | gets out of positions: one exit after its resting orders are gone |
+| `protection.py` | exit plans: what is watched, what is swept, what is naked and why |
+| `resting.py` | the one stop (or GTT) that rests for a position |
+| `plans.py`, `trails.py`, `stop_terms.py` | a managed position, where its stop stands, at which prices |
+| `groups.py`, `slices.py`, `baskets.py` | parents: freeze-quantity slices and baskets |
+| `acts.py` | what a person asked for |
 | `books.py` | what all of them look at |
 """
 

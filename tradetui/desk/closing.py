@@ -1,21 +1,80 @@
-"""Getting out: a position that is to be closed loses its resting orders first, then one exit is sent.
+"""Getting out: a position that is to be closed loses its resting exits first, then one exit is sent.
 
-Only an order on the exit's own side can turn the position round, so only such a one is waited for.
+Only an order on the exit's own side can turn the position round, so only such a one is waited for: its cancel is
+confirmed, or it fills, before anything else leaves. The exit is a limit near the market where a price is known,
+else a protected market order; what does not fill is chased by modify, wider step by step up to a bound. Attempts
+are counted: when the market (circuit, auction, halt, close) prevents the exit, that is said, and nothing is sent
+in a circle. What is wanted is in the journal, so that a flatten goes on after a crash.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tradetui.desk.books import Books
-from tradetui.domain.order import EXIT_SOURCE, Order, OrderRequest, OrderType, Product, Side
+from tradetui.desk.stop_terms import LAST_STEP, exit_price
+from tradetui.domain.money import Price, format_rupees
+from tradetui.domain.order import EXIT_SOURCE, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.position import PositionKey
-from tradetui.execution.manager import SECOND
+from tradetui.domain.records import RecordKind, freeze
+from tradetui.execution.doubts import SECOND
 
 CLOSING_PROTECTION_PCT: Final = 3
 """Market protection of our own exits, percent: wide enough to fill, bounded all the same."""
 EXIT_RETRY_NS: Final = 3 * SECOND
+CHASE_EVERY_NS: Final = 3 * SECOND
+EXIT_TRIES: Final = 10
+"""Exits that may fail, or chases at the bound that may stay unfilled, before we say that it cannot be done."""
+COVER_WAIT_NS: Final = 10 * SECOND
+"""How long the sale of longs waits for shorts to be covered: a covered short frees margin and never adds risk."""
+FILLS_DUE_NS: Final = 10 * SECOND
+"""How long an exit waits for the trades of an order that is reported filled."""
+TRADES_IN: Final = frozenset({"continuous", "pre-open", "closing auction"})
+"""Phases in which an exit can be tried at all."""
+
+Send = Callable[[OrderRequest], tuple[Order | None, str]]
+"""Takes an exit through the gate: the order, or why not."""
+Amend = Callable[[Order, int | None, int | None, int | None], str]
+"""Changes quantity, price and trigger of a working order of ours: why not, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A position that is to be closed.
+
+    Attributes:
+        why: In words.
+        keep: Units that shall remain.
+        covers_first: One of many: shorts go before longs.
+        since_ns: When it was asked for.
+        tries: Exits that failed so far.
+        gave_up: Why nothing is tried any more; empty while it goes on.
+    """
+
+    instrument_key: str
+    product: Product
+    why: str
+    keep: int = 0
+    covers_first: bool = False
+    since_ns: int = 0
+    tries: int = 0
+    gave_up: str = ""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one exit has come; made anew after a restart."""
+
+    exit_tag: str = ""
+    next_ns: int = 0
+    chased_ns: int = 0
+    step: int = 0
+    missing_since_ns: int = 0
+    stop_gone_ns: int = 0
+    had_stop: bool = False
+    said: str = ""
 
 
 class Closing:
@@ -23,40 +82,154 @@ class Closing:
 
     Args:
         books: What the desk knows.
-        request: Takes an exit through the gate.
+        send: Takes an exit through the gate.
+        amend: Changes a working order of ours.
     """
 
-    def __init__(self, books: Books, request: Callable[[OrderRequest], Order | None]) -> None:
+    def __init__(self, books: Books, send: Send, amend: Amend) -> None:
         self._books = books
-        self._request = request
-        self.wanted: dict[PositionKey, str] = {}
-        """(instrument key, product) -> why."""
+        self._send = send
+        self._amend = amend
+        self.wanted: dict[PositionKey, Want] = {}
+        self._progress: dict[PositionKey, _Progress] = {}
         self._cancel_tried: dict[str, int] = {}
-        self._last_exit: dict[PositionKey, str] = {}
 
-    def want(self, key: str, product: Product, why: str) -> None:
-        """Close a position; an earlier reason stands."""
-        self.wanted.setdefault((key, product), why)
+    # --- asking ---------------------------------------------------------------------------------------
+
+    def want(
+        self, key: str, product: Product, why: str, *, keep: int = 0, covers_first: bool = False
+    ) -> None:
+        """Close a position, or all of it but ``keep`` units. An earlier reason stands while it is worked on."""
+        at, old = (key, product), self.wanted.get((key, product))
+        if old is not None and not old.gave_up and old.keep <= keep:
+            return
+        if old is not None and not old.gave_up:
+            why = old.why  # asked for in part before, now for more
+        self._progress[at] = _Progress()
+        self._set(Want(key, product, why, keep, covers_first, self._books.now_ns))
+
+    def active(self, key: str, product: Product) -> bool:
+        """Whether a position is being closed whole right now, so that nothing else may touch its exits."""
+        found = self.wanted.get((key, product))
+        return found is not None and not found.gave_up
+
+    def stop(self, at: PositionKey) -> None:
+        """A person does not want a position closed after all."""
+        if at in self.wanted:
+            self._drop(at)
 
     def clear(self) -> None:
         """Close nothing any more."""
-        self.wanted.clear()
+        for at in sorted(self.wanted):
+            self._drop(at)
+
+    def restore(self, wants: list[Want]) -> None:
+        """Go on with what an earlier run was closing: to finish an exit adds no risk."""
+        for want in wants:
+            self.wanted[want.instrument_key, want.product] = want
+
+    def _set(self, want: Want) -> None:
+        at = (want.instrument_key, want.product)
+        self.wanted[at] = want
+        self._books.note(RecordKind.PLAN, {**_name(at), "closing": freeze(want)})
+
+    def _drop(self, at: PositionKey) -> None:
+        del self.wanted[at]
+        self._progress.pop(at, None)
+        self._books.note(RecordKind.PLAN, {**_name(at), "closing": None})
+
+    # --- working --------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
         """Do the next step for every position that is to be closed."""
-        portfolio, manager = self._books.portfolio, self._books.manager
-        for (key, product), why in sorted(self.wanted.items()):
-            held = portfolio.qty(key, product)
-            working = manager.working(key, product)
-            if manager.fills_missing(key, product):
-                continue  # the position is older than its orders: what is left to close is not known yet
-            if not held and not working:
-                del self.wanted[key, product]
+        if not self.wanted:
+            return
+        short = [at for at, want in self.wanted.items() if want.covers_first and not want.gave_up]
+        covering = any(self._books.held(*at) < 0 for at in short)
+        # Shorts first, then by name: the same on every machine.
+        for at in sorted(self.wanted, key=lambda at: (self._books.held(*at) >= 0, *at)):
+            want = self.wanted.get(at)
+            if want is not None:
+                self._step(at, want, covering)
+
+    def _step(self, at: PositionKey, want: Want, covering: bool) -> None:
+        books, manager = self._books, self._books.manager
+        progress = self._progress.setdefault(at, _Progress())
+        if manager.fills_missing(*at):
+            # The position is older than its orders: what is left to close is not known yet.
+            progress.missing_since_ns = progress.missing_since_ns or books.now_ns
+            if books.now_ns - progress.missing_since_ns < FILLS_DUE_NS:
+                return
+        else:
+            progress.missing_since_ns = 0
+        held, working = books.held(*at), manager.working(*at)
+        if not held or abs(held) <= want.keep:
+            if self._cleared(at, want, held, working):
+                self._drop(at)
+            return
+        if want.gave_up:
+            return
+        side = Side.SELL if held > 0 else Side.BUY
+        if not want.keep:
             for order in working:
-                if order.request.source != EXIT_SOURCE:
+                if order.request.side is not side:
                     self._cancel_again(order)
-            if held and not self._exit(key, product, why):
-                del self.wanted[key, product]
+        waits = want.covers_first and held > 0 and covering
+        if waits and books.now_ns - want.since_ns < COVER_WAIT_NS:
+            return
+        exits = [order for order in working if order.request.side is side]
+        ours = [order for order in exits if order.request.source == EXIT_SOURCE]
+        others = [order for order in exits if order.request.source != EXIT_SOURCE]
+        progress.had_stop |= bool(others)
+        if not self._made_room(at, want, held, others):
+            return
+        if progress.had_stop and not progress.stop_gone_ns:
+            progress.stop_gone_ns = books.now_ns
+        self._exit(at, want, abs(held) - want.keep, ours)
+
+    def _cleared(self, at: PositionKey, want: Want, held: int, working: list[Order]) -> bool:
+        """The position is as small as it shall be: whether nothing of it works any more."""
+        self._measure(at)
+        left = [order for order in working if not want.keep or order.request.source == EXIT_SOURCE]
+        for order in left:
+            self._cancel_again(order)
+        gtts = False if held else self._gtts_cancelled(at)
+        return not left and not gtts
+
+    def _made_room(self, at: PositionKey, want: Want, held: int, others: list[Order]) -> bool:
+        """Whether resting exits leave the units free that are to be closed; takes them away where not."""
+        if not want.keep:
+            gtts = self._gtts_cancelled(at)
+            for order in others:
+                self._cancel_again(order)
+            return not others and not gtts
+        over = sum(order.pending_qty for order in others) - want.keep
+        if over <= 0:
+            return not any(order.modify_pending or order.cancel_pending for order in others)
+        for order in sorted(others, key=lambda order: not order.request.is_resting_stop):
+            if over <= 0:
+                break
+            left = order.pending_qty - over
+            if left > 0 and order.request.is_resting_stop:
+                # A refused change leaves the cancel, which always makes room.
+                if not order.modify_pending and self._amend(order, order.filled_qty + left, None, None):
+                    self._cancel_again(order)
+            else:
+                self._cancel_again(order)
+            over -= order.pending_qty - max(0, left)
+        return False
+
+    def _gtts_cancelled(self, at: PositionKey) -> bool:
+        """Cancel the GTTs of a position: once it is gone, each would open a new one. Whether any may still rest."""
+        resting = self._books.gtts_of(*at)
+        for gtt in resting:
+            tried_ns = self._cancel_tried.get(gtt.tag)
+            if not gtt.cancel_pending and (
+                tried_ns is None or self._books.now_ns - tried_ns >= EXIT_RETRY_NS
+            ):
+                self._cancel_tried[gtt.tag] = self._books.now_ns
+                self._books.cancel_gtt(gtt.tag)
+        return bool(resting)
 
     def _cancel_again(self, order: Order) -> None:
         """Cancel, and after a refusal pause: a broker that says no must not be asked in a circle."""
@@ -65,37 +238,144 @@ class Closing:
             self._cancel_tried[order.tag] = now_ns
             self._books.manager.cancel(order.tag, now_ns)
 
-    def _exit(self, key: str, product: Product, why: str) -> bool:
-        """Send one protected market order that closes a position. ``False`` when it was refused.
+    # --- the exit -------------------------------------------------------------------------------------
 
-        One that failed is tried again after a pause, not on every frame and every answer.
-        """
-        held = self._books.portfolio.qty(key, product)
-        side = Side.SELL if held > 0 else Side.BUY
-        pending = self._books.manager.pending_qty(key, product, side)
-        if not held or pending or self._exit_just_failed(key, product):
-            return True
-        instrument = self._books.instrument(key)
+    def _exit(self, at: PositionKey, want: Want, surplus: int, ours: list[Order]) -> None:
+        """Send, chase or take back exits until they add up to what is to be closed."""
+        books, progress = self._books, self._progress[at]
+        self._measure(at)
+        want = self._count_failure(at, want)
+        if want.gave_up or any(order.status in _UNDER_WAY for order in ours):
+            return
+        pending = sum(order.pending_qty for order in ours)
+        if pending > surplus:
+            # Something else made the position smaller.
+            self._cancel_again(ours[-1])
+            return
+        if any(order.cancel_pending or order.modify_pending for order in ours):
+            return
+        if pending == surplus:
+            for order in ours:
+                self._chase(at, want, order)
+            return
+        if books.now_ns < progress.next_ns:
+            return
+        phase = books.market(at[0]).phase
+        if phase not in TRADES_IN:
+            self._give_up(want, f"the market is {phase} for this instrument")
+            return
+        sent, words = self._send(self._request(at, want, surplus - pending))
+        if sent is None or not sent.status.working:
+            progress.next_ns = books.now_ns + EXIT_RETRY_NS
+            self._say(at, words)
+            self._failed(want, words)
+            return
+        progress.exit_tag, progress.chased_ns = sent.tag, books.now_ns
+
+    def _request(self, at: PositionKey, want: Want, qty: int) -> OrderRequest:
+        """The next exit: a limit near the market while prices are known, else a protected market order."""
+        books, progress = self._books, self._progress[at]
+        instrument = books.instrument(at[0])
+        held = books.held(*at)
         most = instrument.max_order_qty if instrument else 0
-        order = self._request(
-            OrderRequest(
-                key,
-                side,
-                min(abs(held), most) if most else abs(held),
-                product,
-                OrderType.MARKET,
-                protection_pct=CLOSING_PROTECTION_PCT,
-                source=EXIT_SOURCE,
-                reason=why,
-            )
+        sign = 1 if held > 0 else -1
+        price = None
+        # A limit that was refused (outside a band we do not know) is not sent a second time.
+        if instrument is not None and not want.tries % 2:
+            price = exit_price(instrument, books.market(at[0]), books.limits, sign, progress.step)
+        return OrderRequest(
+            at[0],
+            Side.SELL if held > 0 else Side.BUY,
+            min(qty, most) if most else qty,
+            at[1],
+            OrderType.MARKET if price is None else OrderType.LIMIT,
+            price=price or Price(0),
+            protection_pct=CLOSING_PROTECTION_PCT if price is None else -1,
+            source=EXIT_SOURCE,
+            reason=want.why,
         )
-        if order is None:
-            return False
-        self._last_exit[key, product] = order.tag
-        return order.status.working
 
-    def _exit_just_failed(self, key: str, product: Product) -> bool:
-        last = self._books.manager.orders.get(self._last_exit.get((key, product), ""))
-        if last is None or not last.status.terminal or last.filled_qty:
-            return False
-        return self._books.now_ns < last.updated_ns + EXIT_RETRY_NS
+    def _chase(self, at: PositionKey, want: Want, order: Order) -> None:
+        """An exit rests unfilled: nearer to the other side, step by step, up to the bound."""
+        books, progress = self._books, self._progress[at]
+        if books.now_ns - max(order.updated_ns, progress.chased_ns) < CHASE_EVERY_NS:
+            return
+        progress.chased_ns = books.now_ns
+        if order.request.order_type is not OrderType.LIMIT:
+            # What is left of a protected market order rests at its bound: take it back and send it anew.
+            self._cancel_again(order)
+            return
+        instrument = books.instrument(at[0])
+        at_bound = progress.step >= LAST_STEP
+        progress.step = min(progress.step + 1, LAST_STEP)
+        sign = -order.request.side.sign
+        market = books.market(at[0])
+        price = exit_price(instrument, market, books.limits, sign, progress.step) if instrument else None
+        if at_bound:
+            words = f"the exit rests unfilled at {format_rupees(order.request.price)}"
+            want = self._failed(want, words)
+            if want.gave_up:
+                return
+        if price is None:
+            self._cancel_again(order)
+        elif (price - order.request.price) * order.request.side.sign > 0:
+            words = self._amend(order, None, price, None)
+            if words:
+                self._say(at, words)
+
+    def _count_failure(self, at: PositionKey, want: Want) -> Want:
+        """Look at the last exit: one that ended without its fill is counted, and the next waits a little."""
+        progress = self._progress[at]
+        last = self._books.manager.orders.get(progress.exit_tag)
+        if last is None or not last.status.terminal:
+            return want
+        progress.exit_tag = ""
+        if last.status is OrderStatus.FILLED or last.filled_qty:
+            return want
+        progress.next_ns = last.updated_ns + EXIT_RETRY_NS
+        return self._failed(want, last.message or f"the exit was {last.status.value}")
+
+    def _failed(self, want: Want, words: str) -> Want:
+        want = replace(want, tries=want.tries + 1)
+        if want.tries >= EXIT_TRIES:
+            return self._give_up(want, f"{want.tries} exits did not get through: {words}")
+        self._set(want)
+        return want
+
+    def _give_up(self, want: Want, words: str) -> Want:
+        """Say plainly that the position could not be closed, and stop trying."""
+        want = replace(want, gave_up=words)
+        self._set(want)
+        self._books.note(
+            RecordKind.DECISION,
+            {
+                "refused": f"could not close {self._books.symbol(want.instrument_key)}: {words}",
+                "kind": "exit",
+                **_name((want.instrument_key, want.product)),
+            },
+        )
+        return want
+
+    def _say(self, at: PositionKey, words: str) -> None:
+        progress = self._progress[at]
+        if words and words != progress.said:
+            progress.said = words
+            self._books.note(RecordKind.DECISION, {"refused": words, "kind": "exit", **_name(at)})
+
+    def _measure(self, at: PositionKey) -> None:
+        """Once the exit is acknowledged: how long no exit rested at the broker."""
+        progress = self._progress.setdefault(at, _Progress())
+        order = self._books.manager.orders.get(progress.exit_tag)
+        if order is None or not progress.stop_gone_ns or order.status in _UNDER_WAY:
+            return
+        if order.status not in (OrderStatus.REJECTED, OrderStatus.REFUSED, OrderStatus.ABSENT):
+            gap_ns = self._books.now_ns - progress.stop_gone_ns
+            self._books.note(RecordKind.PLAN, {**_name(at), "gap_ns": gap_ns})
+            progress.stop_gone_ns, progress.had_stop = 0, False
+
+
+_UNDER_WAY: Final = frozenset({OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN})
+
+
+def _name(at: PositionKey) -> dict[str, str]:
+    return {"instrument_key": at[0], "product": at[1].value}

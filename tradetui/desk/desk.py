@@ -1,7 +1,7 @@
-"""The desk itself: takes requests, events and operator acts, and hands them to its parts.
+"""The desk itself: takes requests, events and the time, and hands them to its parts.
 
 It stands between the engine's line (which makes signals) and `execution` (which makes commands). Nothing
-reaches a broker without passing `Desk.request`; exits, cancels and kill take the same road and are let
+reaches a broker without passing the gate here; exits, cancels and kill take the same road and are let
 through by the gate's own rules, never around it.
 """
 
@@ -11,18 +11,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tradetui.desk.acts import Acts
 from tradetui.desk.books import Books, Market
 from tradetui.desk.closing import Closing
 from tradetui.desk.facts import FactsGatherer
 from tradetui.desk.figures import Figures
+from tradetui.desk.groups import Groups, Part
 from tradetui.desk.guard import Guard
+from tradetui.desk.protection import Naked, Protection
+from tradetui.desk.slices import slices_of
+from tradetui.desk.times import Times, terms_of
+from tradetui.desk.trails import Bars
 from tradetui.domain.events import (
     AccountEvent,
     AccountSnapshot,
     FillEvent,
+    GttUpdate,
     JournalEvent,
     OperatorEvent,
-    OperatorKind,
     OrderUpdate,
     RequestAccepted,
     RequestRefused,
@@ -31,23 +37,13 @@ from tradetui.domain.events import (
 )
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick
-from tradetui.domain.order import (
-    EXIT_SOURCE,
-    Fill,
-    Order,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    Product,
-    Side,
-)
+from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.domain.requests import Command
 from tradetui.domain.view import Preview
-from tradetui.execution import exits
 from tradetui.execution.manager import OrderManager
-from tradetui.risk.facts import RiskState
+from tradetui.risk.facts import Facts, RiskState
 from tradetui.risk.gate import judge, refusal
 from tradetui.risk.limits import Limits
 
@@ -64,6 +60,8 @@ class Desk:
         emit: Takes commands for the broker.
         note: Takes journal records.
         tag_prefix: Beginning of our order tags.
+        bars: Gives finished bars, for trails that measure the market's range.
+        closes_ns: Key to the end of today's continuous trading, UTC ns; ``None`` when not known.
     """
 
     def __init__(
@@ -77,17 +75,23 @@ class Desk:
         emit: Callable[[Command], None],
         note: Callable[[RecordKind, Any], None],
         tag_prefix: str,
+        bars: Bars = lambda key, interval_s, count: (),
+        closes_ns: Callable[[str], int | None] = lambda key: None,
     ) -> None:
         self._charge = charge
         self._note = note
         self.portfolio = Portfolio(lambda key: found.multiplier if (found := instrument(key)) else 1)
-        self.manager = OrderManager(self.portfolio, emit, note, tag_prefix)
+        self.times = Times(market, terms_of(instrument), lambda: self.books.now_ns, note)
+        self.manager = OrderManager(self.portfolio, emit, self.times.noted, tag_prefix)
         self.books = Books(limits, live, instrument, market, note, self.portfolio, self.manager)
         self.figures = Figures(self.books, charge)
         self.guard = Guard(self.books, self.figures, self._on_loss)
         self.facts = FactsGatherer(self.books, self.figures, self.guard)
-        self.closing = Closing(self.books, self.request)
-        self.watched = exits.Watcher()
+        self.books.gtts, self.books.closes_ns = self.manager.gtts, closes_ns
+        self.closing = Closing(self.books, self.send_exit, self.amend)
+        self.protection = Protection(self.books, self.closing, self.send_exit, self.amend, bars)
+        self.groups = Groups(self.books, tag_prefix, self._place_part)
+        self.acts = Acts(self)
 
     # --- asking ---------------------------------------------------------------------------------------
 
@@ -96,16 +100,63 @@ class Desk:
         if self.manager.was_asked(request):
             return None
         facts = self.facts.of(request, score)
-        results = judge(facts)
-        words = refusal(results)
+        words = self._beside_its_exit(facts) or refusal(judge(facts))
         if words:
             self._note(RecordKind.DECISION, {"request": freeze(request), "refused": words})
-            return self.manager.refuse(request, self.books.now_ns, words)
+            refused = self.manager.refuse(request, self.books.now_ns, words)
+            self.closing.go_on()  # what was asked for may have become an exit
+            return refused
+        slices = slices_of(request, facts.instrument)
+        if len(slices) > 1:
+            parent = self.groups.begin("slices", [Part(one, reducing=facts.reducing) for one in slices])
+            return self.manager.orders[parent.tags[0]] if parent.tags else None
+        return self._place(facts)
+
+    def _place(self, facts: Facts) -> Order | None:
+        """Place what the gate has let through."""
         self.guard.entering(facts)
-        order = self.manager.place(request, self.books.now_ns)
+        order = self.manager.place(facts.request, self.books.now_ns)
         if order is not None:
             self.facts.sent(facts)
+            self.protection.entry_placed(order)
         return order
+
+    def _place_part(self, request: OrderRequest) -> Order | None:
+        """Place one part of a parent that was let through as a whole."""
+        return self._place(self.facts.of(request, member=True))
+
+    def send_exit(self, request: OrderRequest) -> tuple[Order | None, str]:
+        """Send an exit of ours through the gate: the order, or why not."""
+        facts = self.facts.of(request)
+        words = refusal(judge(facts))
+        if words or not facts.reducing:
+            return None, words or "it could turn the position round"
+        order = self._place(facts)
+        return order, order.message if order is not None else ""
+
+    def _beside_its_exit(self, facts: Facts) -> str:
+        """Why an order may not go beside the exit that rests for its position; a closing one takes its place."""
+        request = facts.request
+        at = (request.instrument_key, request.product)
+        held = facts.position_qty
+        managed = self.protection.plans.get(at)
+        rests = managed is not None and (
+            self.protection.resting.stops(managed) or self.protection.resting.gtts(managed)
+        )
+        if request.is_exit or held * request.side.sign >= 0 or not (rests or self.closing.active(*at)):
+            return ""
+        if request.qty > abs(held):
+            return f"an exit of {abs(held)} rests for this position: close it first, then open the other side"
+        away = (request.price - (facts.last or 0)) * request.side.sign
+        if request.order_type is OrderType.MARKET or (facts.last and request.price and away >= 0):
+            self.closing.want(
+                *at, f"{request.side.value.lower()} by {request.source}", keep=abs(held) - request.qty
+            )
+            return "its stop is taken away first, then the position is closed as asked: see the exit below"
+        return (
+            "a second resting exit beside the stop could turn the position round: "
+            "set this price as the target of the position"
+        )
 
     def preview(self, request: OrderRequest) -> Preview:
         """What would happen if the request were sent now."""
@@ -143,21 +194,13 @@ class Desk:
 
     def on_account(self, event: AccountEvent) -> Fill | None:
         """Take in what the broker or the operator said. Returns the fill when one was booked just now."""
+        self.times.hear(event)
         match event:
-            case OrderUpdate():
-                self.manager.on_update(event)
-            case RequestAccepted():
-                self.manager.on_accepted(event)
-            case RequestRefused():
-                self.manager.on_refused(event)
-            case RequestUnknown():
-                self.manager.on_unknown(event)
-            case TagAbsence():
-                self.manager.on_absence(event)
             case FillEvent():
                 if self.manager.on_fill(event):
                     self._on_booked(event.fill)
                     self.guard.after_fills()
+                    self._go_on()
                     return event.fill
             case AccountSnapshot():
                 known = len(self.portfolio.fills)
@@ -169,18 +212,42 @@ class Desk:
                     self.facts.funds_read(event.asked_ns)
                 self.guard.on_snapshot(event)
                 self.guard.after_fills()
+                if event.positions is not None:
+                    self.protection.account_seen()
             case JournalEvent():
                 self.books.journal_problem = event.problem
             case OperatorEvent():
-                self.on_operator(event)
-        self.closing.go_on()
+                self.acts.take(event)
+            case _:
+                self._hear_broker(event)
+        self._go_on()
         return None
 
-    def rebook(self, fill: Fill) -> None:
-        """Book a trade of an earlier run of the day, read back from the journal: nothing is recorded again.
+    def _hear_broker(self, event: AccountEvent) -> None:
+        match event:
+            case OrderUpdate():
+                self.manager.on_update(event)
+            case RequestAccepted():
+                self.manager.on_accepted(event)
+            case RequestRefused():
+                self.manager.on_refused(event)
+            case RequestUnknown():
+                self.manager.on_unknown(event)
+            case TagAbsence():
+                self.manager.on_absence(event)
+            case GttUpdate():
+                self.manager.on_gtt_update(event)
+            case _:
+                pass
 
-        Its order has been given back before, so that a stop that was watched is watched again.
-        """
+    def _go_on(self) -> None:
+        """Every part does its next step: stops first, then exits, then what waits to be placed."""
+        self.protection.go_on()
+        self.closing.go_on()
+        self.groups.go_on()
+
+    def rebook(self, fill: Fill) -> None:
+        """Book a trade of an earlier run of the day, read back from the journal: nothing is recorded again."""
         if self.portfolio.book(fill):
             self._on_booked(fill)
             self.guard.count_round_trips()
@@ -190,105 +257,74 @@ class Desk:
         self.facts.remember(order)
 
     def _on_booked(self, fill: Fill) -> None:
-        order = self.manager.orders.get(self.manager_tag(fill))
         self.figures.on_fill(fill)
         self.guard.on_fill(fill)
-        if order is not None and order.request.source != "manual" and order.request.stop:
-            self.watched.on_fill(fill, order.request)
-        if not self.portfolio.qty(fill.instrument_key, fill.product):
-            self.watched.drop(fill.instrument_key, fill.product)
-
-    def manager_tag(self, fill: Fill) -> str:
-        """Our tag of the order that a fill belongs to."""
-        booked = self.portfolio.fills.get((fill.trade_id, fill.broker_id), fill)
-        return booked.tag
 
     def on_time(self, t_ns: int) -> None:
-        """Time passed: probes, reconciliation, arming, watched stops."""
+        """Time passed: probes, reconciliation, arming, time exits, square-off, chases."""
         # Engine time never runs backwards, whatever a clock does.
         t_ns = self.books.now_ns = max(self.books.now_ns, t_ns)
         if self.books.armed_until_ns and t_ns >= self.books.armed_until_ns:
             self.disarm("arming ran out")
         self.guard.on_time(t_ns)
         self.manager.on_time(t_ns)
-        self.closing.go_on()
+        self.protection.on_time()
+        self._go_on()
 
     def on_prices(self) -> None:
-        """Prices moved: watched stops and targets may be hit."""
-        hits = self.watched.hits(self.books.market)
-        for hit in hits:
-            self.closing.want(hit.instrument_key, hit.product, hit.words)
-        if hits:
-            self.closing.go_on()
+        """Prices moved: trails follow, targets and watched stops may strike."""
+        if self.protection.on_prices():
+            self._go_on()
 
-    # --- operator -------------------------------------------------------------------------------------
+    @property
+    def watches_prices(self) -> bool:
+        """Whether any exit plan waits for a price."""
+        return bool(self.protection.plans)
 
-    def on_operator(self, event: OperatorEvent) -> None:
-        """Do what a person asked for, and record it."""
-        self._note(RecordKind.OPERATOR, freeze(replace(event, t_ns=0)))
-        match event.kind:
-            case OperatorKind.PLACE if event.request is not None:
-                self.request(event.request)
-            case OperatorKind.MODIFY:
-                self._say(self._modify(event), event)
-            case OperatorKind.CANCEL:
-                self._say(self.manager.cancel(event.tag, self.books.now_ns), event)
-            case OperatorKind.CANCEL_ALL:
-                for order in self.manager.working(event.instrument_key):
-                    self.manager.cancel(order.tag, self.books.now_ns)
-            case OperatorKind.EXIT:
-                self.closing.want(event.instrument_key, event.product, "exit")
-                self.closing.go_on()
-            case OperatorKind.KILL:
-                self.kill(event.note or "operator")
-            case OperatorKind.FLATTEN:
-                self.kill(event.note or "operator")
-                # What still works may fill yet: those are closed too.
-                held = [(p.instrument_key, p.product) for p in self.portfolio.open_positions()]
-                asked = [order.request for order in self.manager.working()]
-                for key, product in (*held, *((one.instrument_key, one.product) for one in asked)):
-                    self.closing.want(key, product, "flatten")
-                self.closing.go_on()
-            case OperatorKind.RESUME:
-                self.closing.clear()
-                self._say(self.guard.resume(event.note), event)
-                self._set_state(*self.guard.state_now())
-            case OperatorKind.LIMITS:
-                self._say(self.guard.change_limit(event), event)
-            case OperatorKind.SQUARE_OFF_OK:
-                self.guard.confirm_square_off()
-            case OperatorKind.ARM if why := self.guard.why_not_arm():
-                self._say(why, event)
-            case OperatorKind.ARM:
-                self.books.armed_until_ns = event.until_ns
-                self._note(RecordKind.RISK, {"armed_until_ns": event.until_ns})
-            case OperatorKind.DISARM:
-                self.disarm(event.note or "operator")
-            case _:
-                pass
+    # --- changing -------------------------------------------------------------------------------------
 
-    def _modify(self, event: OperatorEvent) -> str:
+    def amend(
+        self, order: Order, qty: int | None = None, price: int | None = None, trigger: int | None = None
+    ) -> str:
         """Change a working order, if the gate lets its new terms through. Returns why not, or nothing."""
-        order = self.manager.orders.get(event.tag)
-        if order is None or order.status.terminal:
-            return "the order is finished" if order else f"no order {event.tag}"
+        if order.status.terminal:
+            return "the order is finished"
         old = order.request
         new = replace(
             old,
-            qty=old.qty if event.qty is None else event.qty,
-            price=old.price if event.price is None else event.price,
-            trigger_price=old.trigger_price if event.trigger_price is None else event.trigger_price,
+            qty=old.qty if qty is None else qty,
+            price=old.price if price is None else Price(price),
+            trigger_price=old.trigger_price if trigger is None else Price(trigger),
         )
         if new.qty <= order.filled_qty:
             return f"{order.filled_qty} have filled already: cancel the rest instead"
-        # A person asks, whoever placed it. A stop that has triggered is a limit order by now.
-        left = replace(new, qty=new.qty - order.filled_qty, source="manual")
-        if order.status is OrderStatus.OPEN and new.order_type is OrderType.SL:
-            left = replace(left, order_type=OrderType.LIMIT, trigger_price=Price(0))
-        facts = self.facts.of(left)
-        # The order is not measured against itself: its units, its margin and its entry are counted already.
-        blocked = self.facts.of(replace(old, qty=order.pending_qty)).margin_needed
-        facts = replace(
+        # A stop that has triggered is a limit order by now, and so is what rests of a protected market order.
+        order_type = old.order_type
+        if price is not None and (
+            order_type is OrderType.MARKET
+            or (order.status is OrderStatus.OPEN and order_type is OrderType.SL)
+        ):
+            order_type, new = (
+                OrderType.LIMIT,
+                replace(new, order_type=OrderType.LIMIT, trigger_price=Price(0)),
+            )
+        words = refusal(judge(self._facts_of_change(order, new)))
+        return words or self.manager.modify(
+            order.tag,
+            self.books.now_ns,
+            qty,
+            None if price is None else Price(price),
+            new.trigger_price if trigger is not None or order_type is not old.order_type else None,
+            order_type=order_type,
+        )
+
+    def _facts_of_change(self, order: Order, new: OrderRequest) -> Facts:
+        """Facts for the new terms of a working order, which is not measured against itself."""
+        # A person asks, whoever placed it.
+        source = new.source if new.is_exit else "manual"
+        facts = self.facts.of(replace(new, qty=new.qty - order.filled_qty, source=source))
+        blocked = self.facts.of(replace(order.request, qty=order.pending_qty)).margin_needed
+        return replace(
             facts,
             pending_qty=facts.pending_qty - order.pending_qty,
             margin_needed=Money(max(0, facts.margin_needed - blocked)),
@@ -297,10 +333,8 @@ class Desk:
             same_recent=False,
             sliceable=False,
         )
-        words = refusal(judge(facts))
-        return words or self.manager.modify(
-            event.tag, self.books.now_ns, event.qty, event.price, event.trigger_price
-        )
+
+    # --- risk state -----------------------------------------------------------------------------------
 
     def disarm(self, reason: str) -> None:
         """Take live trading's permission to add risk away. Exits stay possible."""
@@ -310,38 +344,68 @@ class Desk:
 
     def kill(self, who: str) -> None:
         """Stage 1: no new risk, every working order cancelled except those that only protect a position."""
-        self._set_state(RiskState.HALTED, f"kill pulled by {who}")
+        self.set_state(RiskState.HALTED, f"kill pulled by {who}")
         self.disarm("kill")
+        self._cancel_what_adds_risk("kill pulled")
+
+    def flatten(self, who: str, include: tuple[Product, ...] = ()) -> None:
+        """Stage 2: kill, and every position closed, shorts before longs.
+
+        Args:
+            who: Who pulled it.
+            include: Products beyond intraday and derivatives that are closed too.
+        """
+        self.kill(who)
+        self.close_all("flatten", include)
+
+    def close_all(self, why: str, include: tuple[Product, ...] = ()) -> None:
+        """Close every position; delivery and MTF shares only when named."""
+        held = [(p.instrument_key, p.product) for p in self.portfolio.open_positions()]
+        # What still works may fill yet: those are closed too.
+        asked = [(o.request.instrument_key, o.request.product) for o in self.manager.working()]
+        for key, product in dict.fromkeys((*held, *asked)):
+            if self._closes_with_all(key, product, include):
+                self.closing.want(key, product, why, covers_first=True)
+        self.closing.go_on()
+
+    def _closes_with_all(self, key: str, product: Product, include: tuple[Product, ...]) -> bool:
+        """Whether a position goes when everything goes: shares that were bought to keep stay, unless named."""
+        instrument = self.books.instrument(key)
+        derivative = instrument.is_derivative if instrument else key.partition("|")[0].endswith("_FO")
+        position = self.portfolio.positions.get((key, product))
+        if position is not None and self.figures.sold_from_demat(position):
+            return False
+        return derivative or product is Product.INTRADAY or product in include
+
+    def _cancel_what_adds_risk(self, why: str) -> None:
+        self.groups.stop(why)
         for order in self.manager.working():
             if not self.protects(order):
                 self.manager.cancel(order.tag, self.books.now_ns)
+        for gtt in self.manager.gtts.working():
+            request = gtt.request
+            if self.books.held(request.instrument_key, request.product) * request.side.sign >= 0:
+                self.manager.gtts.cancel(gtt.tag, self.books.now_ns)
 
     def protects(self, order: Order) -> bool:
         """Whether a working order is a stop, or an exit of ours, that can only make a position smaller."""
         request = order.request
-        held = self.portfolio.qty(request.instrument_key, request.product)
-        closing = request.order_type in (OrderType.SL, OrderType.SL_M) or request.source == EXIT_SOURCE
+        held = self.books.held(request.instrument_key, request.product)
+        closing = request.order_type in (OrderType.SL, OrderType.SL_M) or request.is_exit
         return closing and held * request.side.sign < 0
+
+    def naked(self) -> list[Naked]:
+        """Positions that are naked right now, and why in words."""
+        return self.protection.naked()
 
     def _on_loss(self, words: str) -> None:
         """A loss limit was reached: nothing that would add risk may rest; positions go where the settings say so."""
-        for order in self.manager.working():
-            if not self.protects(order):
-                self.manager.cancel(order.tag, self.books.now_ns)
+        self._cancel_what_adds_risk(words)
         if self.books.limits.flatten_on_loss:
-            for position in self.portfolio.open_positions():
-                instrument = self.books.instrument(position.instrument_key)
-                derivative = instrument is not None and instrument.is_derivative
-                # Shares bought to keep are left out, as in any flattening, unless they are named.
-                if derivative or position.product is Product.INTRADAY:
-                    self.closing.want(position.instrument_key, position.product, words)
-            self.closing.go_on()
+            self.close_all(words)
 
-    def _set_state(self, state: RiskState, reason: str) -> None:
+    def set_state(self, state: RiskState, reason: str) -> None:
+        """Change what the gate lets through, and record it."""
         if (state, reason) != (self.books.state, self.books.state_reason):
             self.books.state, self.books.state_reason = state, reason
             self._note(RecordKind.RISK, {"state": state.value, "reason": reason})
-
-    def _say(self, words: str, event: OperatorEvent) -> None:
-        if words:
-            self._note(RecordKind.DECISION, {"refused": words, "kind": event.kind.value, "tag": event.tag})

@@ -10,7 +10,7 @@ import numpy as np
 
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
-from tradetui.domain.money import decimals_of, format_rupees, to_rupees
+from tradetui.domain.money import decimals_of, to_rupees
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.view import (
     ChartView,
@@ -24,13 +24,11 @@ from tradetui.domain.view import (
     PositionRow,
     Snapshot,
     StrategyRow,
-    Verdict,
     WatchRow,
 )
-from tradetui.execution import exits
 from tradetui.indicators import Columns, parse_spec
-from tradetui.risk.facts import RiskState
-from tradetui.runtime.telemetry import rss_mb
+from tradetui.runtime.gauges import risk_gauges
+from tradetui.runtime.telemetry import budget_gauges, rss_mb
 
 if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
@@ -40,8 +38,6 @@ _NS: Final = 1_000_000_000
 _ORDERS_SHOWN: Final = 200
 _SLOW_EVERY: Final = 10
 """Percentiles sort 65,536 numbers: every tenth snapshot is often enough."""
-_WARN_SHARE: Final = 0.7
-"""Share of a limit from which its gauge warns."""
 
 
 def instrument_row(instrument: Instrument) -> InstrumentRow:
@@ -78,6 +74,7 @@ class ViewBuilder:
         self._seq = 0
         self._trend: dict[int, deque[float]] = {}
         self._p50 = self._p99 = 0.0
+        self._budget_rows: tuple[Gauge, ...] = ()
         # What the screen shows until it has a list of its own.
         self._first_list = tuple(instrument.key for instrument in runtime.parts.watch)
 
@@ -106,6 +103,7 @@ class ViewBuilder:
             risk_state=desk.books.state.value,
             risk_reason=desk.books.state_reason,
             armed_until_ns=desk.books.armed_until_ns,
+            login=self._runtime.login_trouble,
             feed_state="silent" if engine.silent else engine.feed.state.value,
             feed_reason=engine.feed.reason,
             feed_age_s=(now - engine.last_frame_ns) / _NS if engine.last_frame_ns else 0.0,
@@ -126,7 +124,8 @@ class ViewBuilder:
             symbols={key: found.symbol for key in shown if (found := engine.universe.get(key))},
             signals=self._engine.signals.rows(),
             strategies=self._strategies(),
-            gauges=self._gauges(),
+            gauges=risk_gauges(desk),
+            budgets=self._budgets(),
             log=tuple(self._log),
             notices=tuple(self._notices),
             preview=desk.preview(look.ticket) if look.ticket is not None else None,
@@ -157,7 +156,7 @@ class ViewBuilder:
             ask=float(depth[2, 0]) or None if depth is not None else None,
             oi=float(quotes.oi[slot]) if known else 0.0,
             age_s=age if known else 0.0,
-            stale=not known or age > engine.settings.limits.stale_warn_s,
+            stale=not known or age > engine.desk.books.limits.stale_warn_s,
             position_qty=engine.desk.portfolio.net_qty(instrument.key),
             decimals=decimals_of(instrument.tick_size),
             trend=tuple(trend),
@@ -201,7 +200,7 @@ class ViewBuilder:
             theta=greeks[Greek.THETA],
             vega=greeks[Greek.VEGA],
             age_s=age,
-            stale=not seen or age > engine.settings.limits.stale_warn_s,
+            stale=not seen or age > engine.desk.books.limits.stale_warn_s,
             auction_price=float(quotes.auction[slot, 0]),
             own=tuple(
                 (o.request.side.value, to_rupees(o.request.price or o.request.trigger_price), o.pending_qty)
@@ -221,11 +220,11 @@ class ViewBuilder:
         for position in engine.desk.portfolio.open_positions():
             if position.instrument_key == instrument.key:
                 marks.append((f"avg {position.qty:+d}", to_rupees(position.average_price)))
-                pair = engine.desk.watched.pairs.get((position.instrument_key, position.product))
-                if pair is not None and pair.stop:
-                    marks.append(("stop", to_rupees(pair.stop)))
-                if pair is not None and pair.target:
-                    marks.append(("target", to_rupees(pair.target)))
+                managed = engine.desk.protection.plans.get((position.instrument_key, position.product))
+                if managed is not None and managed.stop:
+                    marks.append(("stop", to_rupees(managed.stop)))
+                if managed is not None and managed.plan.target:
+                    marks.append(("target", to_rupees(managed.plan.target)))
         return ChartView(
             key=instrument.key,
             symbol=instrument.symbol,
@@ -249,7 +248,10 @@ class ViewBuilder:
         instrument = self._engine.universe.get(position.instrument_key)
         unrealised = desk.figures.unrealised(position) if position.qty else 0
         key = (position.instrument_key, position.product)
-        limit = self._engine.settings.limits.stale_warn_s
+        limit = self._engine.desk.books.limits.stale_warn_s
+        breakeven = desk.figures.breakeven(position)
+        managed = desk.protection.plans.get(key)
+        why = desk.protection.why_naked(position) if position.qty else ""
         return PositionRow(
             key=position.instrument_key,
             symbol=instrument.symbol if instrument else position.instrument_key,
@@ -261,16 +263,15 @@ class ViewBuilder:
             unrealised=unrealised,
             pnl=position.realised + unrealised,
             charges=desk.figures.charges_of(*key),
-            naked=bool(position.qty) and not self._protected(position),
+            day_pnl=desk.figures.day_profit(position),
+            carried_qty=desk.portfolio.carried_qty(key),
+            breakeven=breakeven.price if breakeven else 0,
+            breakeven_ticks=breakeven.ticks if breakeven else None,
+            naked=bool(why),
+            naked_why=why,
+            plan=managed.in_force if managed is not None else None,
             stale=market.age_s is None or market.age_s > limit,
         )
-
-    def _protected(self, position: Position) -> bool:
-        desk = self._engine.desk
-        pair = desk.watched.pairs.get((position.instrument_key, position.product))
-        if pair is not None and pair.stop:
-            return True
-        return any(desk.protects(o) for o in desk.manager.working(position.instrument_key, position.product))
 
     def _strategies(self) -> tuple[StrategyRow, ...]:
         runner = self._engine.runner
@@ -284,11 +285,12 @@ class ViewBuilder:
     def _earned(self) -> dict[str, int]:
         """Gross profit by strategy, of the positions that only it (and our exits from them) traded."""
         desk = self._engine.desk
-        sources = {order.tag: order.request.source for order in desk.manager.orders.values()}
+        requests = {order.tag: order.request for order in desk.manager.orders.values()}
         owners: dict[PositionKey, set[str]] = {}
         for fill in desk.portfolio.fills.values():
-            source = sources.get(fill.tag, "foreign")
-            if source != exits.SOURCE:
+            request = requests.get(fill.tag)
+            if request is None or not request.is_exit:
+                source = request.source if request is not None else "foreign"
                 owners.setdefault((fill.instrument_key, fill.product), set()).add(source)
         earned: dict[str, int] = {}
         for key, who in owners.items():
@@ -298,36 +300,12 @@ class ViewBuilder:
                 earned[name] = earned.get(name, 0) + position.realised + desk.figures.unrealised(position)
         return earned
 
-    def _gauges(self) -> tuple[Gauge, ...]:
-        desk, limits = self._engine.desk, self._engine.settings.limits
-        loss = max(0, -(desk.figures.day_pnl() - desk.figures.day_charges()))
-        positions = desk.portfolio.open_positions()
-        most = round(limits.capital * limits.max_leverage)
-        exposure, used = desk.figures.exposure(), max(0, limits.capital - desk.figures.available())
-        gauges = [
-            _gauge(
-                "Day loss",
-                loss,
-                limits.daily_loss,
-                f"{format_rupees(-loss, 0)} / -{format_rupees(limits.daily_loss, 0)}",
-            ),
-            _gauge(
-                "Positions",
-                len(positions),
-                limits.max_positions,
-                f"{len(positions)} / {limits.max_positions}",
-            ),
-            _gauge("Exposure", exposure, most, f"{format_rupees(exposure, 0)} / {format_rupees(most, 0)}"),
-            _gauge(
-                "Cash used",
-                used,
-                limits.capital,
-                f"{format_rupees(used, 0)} / {format_rupees(limits.capital, 0)}",
-            ),
-        ]
-        if desk.books.state is not RiskState.ACTIVE:
-            gauges.insert(0, Gauge("State", 1, 1, desk.books.state.value, Verdict.BLOCK))
-        return tuple(gauges)
+    def _budgets(self) -> tuple[Gauge, ...]:
+        """The order account's windows, and the fullest read endpoint. Looked at with every tenth snapshot."""
+        budgets = self._runtime.parts.budgets
+        if budgets is not None and (self._seq % _SLOW_EVERY == 1 or not self._budget_rows):
+            self._budget_rows = budget_gauges(budgets())
+        return self._budget_rows
 
     def _health(self) -> Health:
         runtime = self._runtime
@@ -361,9 +339,3 @@ def _overlays(bars: list[Candle]) -> tuple[tuple[str, tuple[float, ...]], ...]:
         ),
     )
     return tuple((str(spec), tuple(spec.batch(columns)[0].tolist())) for spec in _OVERLAYS)
-
-
-def _gauge(name: str, value: float, limit: float, text: str) -> Gauge:
-    share = value / limit if limit else 0.0
-    verdict = Verdict.BLOCK if share >= 1 else Verdict.WARN if share >= _WARN_SHARE else Verdict.PASS
-    return Gauge(name, value, limit, text, verdict)

@@ -16,9 +16,12 @@ from typing import Any, Final
 
 from tradetui.brokers.upstox.decoder import Decoder
 from tradetui.config import Config
+from tradetui.desk.guard import Memory
 from tradetui.domain.calendar import IST, Calendar
+from tradetui.domain.conversion import Conversion
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import Event
+from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.order import Fill, Order
 from tradetui.domain.portfolio import Opening
@@ -31,6 +34,7 @@ from tradetui.market.universe import Universe
 from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 from tradetui.wiring.restore import Past, give_back
+from tradetui.wiring.restore_plans import Plans
 from tradetui.wiring.settings import charge_from, strategies_from
 
 VERSION: Final = 1
@@ -50,8 +54,9 @@ class Beginning:
         instruments: Known from the start, by slot.
         looked_at: Keys that strategies look at; empty means every tradable instrument.
         silence_s: Exchange seconds without a frame after which the feed counts as down.
-        orders, openings, fills, sequence, risk_state, risk_reason, entries: The day so far; see `restore.Past`.
+        orders, openings, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
         signals: How many the day has had, so that their numbers go on.
+        gtts, conversions, moves, plans: As in `restore.Past`; ``moves_after`` says how many trades came before each move.
     """
 
     begin_ns: int
@@ -68,8 +73,13 @@ class Beginning:
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
-    entries: int = 0
+    risk: Memory = Memory()
     signals: int = 0
+    gtts: tuple[Gtt, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+    moves: tuple[Conversion, ...] = ()
+    moves_after: tuple[int, ...] = ()
+    plans: Plans = Plans()
 
     def with_past(self, past: Past) -> Beginning:
         """The same with the day so far."""
@@ -81,8 +91,13 @@ class Beginning:
             sequence=past.sequence,
             risk_state=past.risk_state,
             risk_reason=past.risk_reason,
-            entries=past.entries,
+            risk=past.risk,
             signals=len(past.signals),
+            gtts=tuple(past.gtts.values()),
+            conversions=tuple(past.conversions.values()),
+            moves=tuple(one for _, one in past.moves),
+            moves_after=tuple(after for after, _ in past.moves),
+            plans=past.plans,
         )
 
     def engine(self, calendar: Calendar, universe: Universe) -> Engine:
@@ -107,9 +122,15 @@ class Beginning:
             sequence=self.sequence,
             risk_state=self.risk_state,
             risk_reason=self.risk_reason,
-            entries=self.entries,
+            risk=self.risk,
+            gtts={gtt.tag: gtt for gtt in self.gtts},
+            conversions={one.tag: one for one in self.conversions},
+            moves=list(zip(self.moves_after, self.moves, strict=True)),
+            plans=self.plans,
         )
         give_back(past, engine.desk, self.begin_ns)
+        if self.settings.account.square_off_confirmed:
+            engine.desk.guard.confirmed_before()
         return engine
 
 

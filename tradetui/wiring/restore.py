@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from tradetui.desk import Desk
+from tradetui.desk.guard import Memory
 from tradetui.domain.calendar import ist_date
-from tradetui.domain.money import Money, Price
-from tradetui.domain.order import Fill, Order, Product, Side
+from tradetui.domain.conversion import Conversion, ConversionStatus
+from tradetui.domain.errors import DomainError
+from tradetui.domain.gtt import Gtt
+from tradetui.domain.money import Money
+from tradetui.domain.order import Fill, Order, OrderStatus, Side
 from tradetui.domain.portfolio import Opening
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.thawing import thaw
 from tradetui.risk.facts import RiskState
+from tradetui.wiring.restore_plans import PlanFold, Plans, give_plans_back
+from tradetui.wiring.restore_risk import RiskFold
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -23,15 +34,20 @@ class Past:
     """The journal, folded.
 
     Attributes:
-        orders: Last state of every order of the day, in order of creation.
+        orders: Last state of every order of the day, in order of creation, and of those of earlier days that still
+            worked when last heard of (after-market orders live on; the others end by proof).
         fills: Trades of the day.
         openings: What the broker's positions showed today beyond its trades: carried over night.
         carried: Positions from the days before (for brokers that cannot tell themselves: paper).
         earned: Profit realised on the days before, gross.
         sequence: Highest number used in a tag of ours today.
         risk_state, risk_reason: Latched state at the end of the last run of the day.
-        entries: Entries of the day.
+        risk: What the risk limits must remember.
         signals: Engine time and journal data of the day's signals, oldest first.
+        gtts: Last state of every GTT that may still be at work, and of those of the day.
+        conversions: Last state of every conversion of the day.
+        moves: Conversions that were booked today, each with the number of trades booked before it.
+        plans: Exit plans, exits under way, parent orders.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -42,8 +58,12 @@ class Past:
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
-    entries: int = 0
+    risk: Memory = Memory()
     signals: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    gtts: dict[str, Gtt] = field(default_factory=dict)
+    conversions: dict[str, Conversion] = field(default_factory=dict)
+    moves: list[tuple[int, Conversion]] = field(default_factory=list)
+    plans: Plans = Plans()
 
     def last_order_states(self) -> list[Order]:
         """Orders of the day, oldest first."""
@@ -51,46 +71,85 @@ class Past:
 
 
 def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
-    """Fold the whole journal: positions over all days, everything else of today."""
-    past, before = Past(), _Before()
-    seen: set[tuple[str, str]] = set()
+    """Fold the whole journal: positions over all days, requests that still work, everything else of today."""
+    past, before, risk, plans = Past(), _Before(), RiskFold(today), PlanFold()
     for record in records:
         day = ist_date(record.t_ns)
-        is_today = day == today
+        risk.take(record, day)
+        plans.take(record, is_today=day == today)
         match record.kind:
-            case RecordKind.FILL:
-                fill = thaw(Fill, record.data)
-                if (fill.trade_id, fill.broker_id) in seen:
-                    continue
-                seen.add((fill.trade_id, fill.broker_id))
-                if is_today:
-                    past.fills.append(fill)
-                else:
-                    before.fill(day, fill)
-            case RecordKind.OPENING:
-                opening = _opening_of(record)
-                if is_today:
-                    past.openings.append(opening)
-                else:
-                    before.open(day, opening)
-            case RecordKind.SIGNAL if is_today:
+            case RecordKind.FILL | RecordKind.OPENING | RecordKind.CONVERSION:
+                _move_money(record, day, today, past, before)
+            case RecordKind.SIGNAL if day == today:
                 past.signals.append((record.t_ns, record.data))
-            case RecordKind.INTENT | RecordKind.ORDER if is_today:
-                order = thaw(Order, record.data)
-                if record.kind is RecordKind.INTENT and not order.request.source.startswith("exit"):
-                    past.entries += 1
-                past.orders[order.tag] = order
-                number = order.tag.removeprefix(tag_prefix)
-                if number.isdigit():
-                    past.sequence = max(past.sequence, int(number))
-            case RecordKind.RISK if is_today and "state" in record.data:
+            case RecordKind.RISK if day == today and "state" in record.data:
                 past.risk_state = RiskState(record.data["state"])
                 past.risk_reason = record.data["reason"]
             case _:
                 pass
+        _keep_request(record, day == today, past, tag_prefix)
+    past.risk, past.plans = risk.memory(), plans.plans()
     past.earned = Money(sum(position.realised for position in before.positions.values()))
-    past.carried = {key: _afresh(position) for key, position in before.positions.items() if position.qty}
+    past.carried = {key: position.afresh() for key, position in before.positions.items() if position.qty}
     return past
+
+
+def _move_money(record: Record, day: date, today: date, past: Past, before: _Before) -> None:
+    """A trade, a carried position or a conversion."""
+    match record.kind:
+        case RecordKind.FILL:
+            fill = thaw(Fill, record.data)
+            if (fill.trade_id, fill.broker_id) in before.seen:
+                return
+            before.seen.add((fill.trade_id, fill.broker_id))
+            if day == today:
+                past.fills.append(fill)
+            else:
+                before.fill(day, fill)
+        case RecordKind.OPENING:
+            opening = thaw(Opening, record.data)
+            if day == today:
+                past.openings.append(opening)
+            else:
+                before.open(day, opening)
+        case _:
+            one = thaw(Conversion, record.data)
+            done = one.status is ConversionStatus.DONE and one.qty
+            if done and day == today:
+                past.moves.append((len(past.fills), one))
+            elif done:
+                before.convert(day, one)
+
+
+def _keep_request(record: Record, is_today: bool, past: Past, tag_prefix: str) -> None:
+    """The newest state of an order, a GTT or a conversion; those of earlier days only while they may still work."""
+    tag = ""
+    match record.kind:
+        case RecordKind.INTENT | RecordKind.ORDER:
+            order = thaw(Order, record.data)
+            tag = order.tag
+            # An intent that never became more is looked for like everything of unknown outcome.
+            alive = order.status.working or order.status is OrderStatus.INTENT
+            _replace(past.orders, tag, order, alive or is_today)
+        case RecordKind.GTT:
+            gtt = thaw(Gtt, record.data)
+            tag = gtt.tag
+            _replace(past.gtts, tag, gtt, gtt.status.working or is_today)
+        case RecordKind.CONVERSION if is_today:
+            tag = record.data["tag"]
+            past.conversions[tag] = thaw(Conversion, record.data)
+        case _:
+            pass
+    number = tag.removeprefix(tag_prefix)
+    if number.isdigit():
+        past.sequence = max(past.sequence, int(number))
+
+
+def _replace(kept: dict[str, T], tag: str, state: T, keep: bool) -> None:
+    if keep:
+        kept[tag] = state
+    else:
+        kept.pop(tag, None)
 
 
 class _Before:
@@ -102,6 +161,8 @@ class _Before:
 
     def __init__(self) -> None:
         self.positions: dict[PositionKey, Position] = {}
+        self.seen: set[tuple[str, str]] = set()
+        """Trades of any day, by trade id and broker order id."""
         self._day: date | None = None
         self._start: dict[PositionKey, Position] = {}
         self._fills: dict[PositionKey, list[Fill]] = {}
@@ -113,6 +174,17 @@ class _Before:
         key = (fill.instrument_key, fill.product)
         self._fills.setdefault(key, []).append(fill)
         self.positions[key] = self._at(key).apply(fill.side, fill.qty, fill.price)
+
+    def convert(self, day: date, one: Conversion) -> None:
+        """Units moved between products on an earlier day."""
+        self._turn(day)
+        old, new = (one.instrument_key, one.old), (one.instrument_key, one.new)
+        try:
+            left, cost = self._at(old).give(one.signed_qty)
+        except DomainError:
+            return  # what the broker shows on the next day takes its place
+        self.positions[old] = left
+        self.positions[new] = self._at(new).take(one.signed_qty, cost)
 
     def open(self, day: date, opening: Opening) -> None:
         """What an earlier day began with."""
@@ -143,29 +215,34 @@ class _Before:
             self._opened.clear()
 
 
-def _afresh(position: Position) -> Position:
-    """A carried position at the start of a new day: its cost stays, the profit of old days is cash now."""
-    return Position(
-        position.instrument_key, position.product, position.qty, position.cost, multiplier=position.multiplier
-    )
-
-
-def _opening_of(record: Record) -> Opening:
-    data = record.data
-    return Opening(
-        data["instrument_key"], Product(data["product"]), data["qty"], Price(data["average_price"])
-    )
-
-
 def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     """Put the day so far into a new desk: orders, trades, latched risk state."""
+    # GTTs first: they say which orders came out of them.
+    desk.manager.gtts.restore(list(past.gtts.values()), t_ns)
     desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
+    desk.manager.conversions.restore(list(past.conversions.values()), t_ns)
+    desk.facts.remember_sizes(past.risk.sizes)
     for order in past.last_order_states():
         desk.remember(order)
     for opening in past.openings:
         desk.portfolio.open_with(opening)
-    for fill in past.fills:
+    moves = list(past.moves)
+    for number, fill in enumerate(past.fills):
+        _move(moves, number, desk)
         desk.rebook(fill)
+    _move(moves, len(past.fills), desk)
     if past.risk_state is not RiskState.ACTIVE:
         desk.books.state, desk.books.state_reason = past.risk_state, past.risk_reason
-    desk.books.entries_today = past.entries
+    desk.guard.give_back(past.risk, ist_date(t_ns))
+    give_plans_back(past.plans, desk)
+
+
+def _move(moves: list[tuple[int, Conversion]], booked: int, desk: Desk) -> None:
+    """Book the conversions that came when so many trades had been booked."""
+    while moves and moves[0][0] <= booked:
+        _, one = moves.pop(0)
+        try:
+            desk.portfolio.convert(one.instrument_key, one.old, one.new, one.signed_qty)
+        except DomainError as error:
+            # What it moved came from a record that is lost: the comparison with the broker will say what lacks.
+            log.warning("a conversion of %s cannot be booked again: %s", one.instrument_key, error.message)

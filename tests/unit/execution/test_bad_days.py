@@ -19,10 +19,18 @@ from tradetui.domain.events import (
 )
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price, to_money, to_price
-from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
+from tradetui.domain.order import (
+    EXIT_SOURCE,
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Product,
+    Side,
+)
 from tradetui.domain.records import RecordKind
 from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag
-from tradetui.execution import exits
 from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 
@@ -115,8 +123,11 @@ class Bench:
     def sent(self, kind: type[Command]) -> list[Any]:
         return [command for command in self.commands if isinstance(command, kind)]
 
+    def stops(self) -> list[Order]:
+        return [order for order in self.desk.manager.working() if order.request.is_resting_stop]
+
     def exits(self) -> list[Order]:
-        return [o for o in self.desk.manager.orders.values() if o.request.source == exits.SOURCE]
+        return [o for o in self.desk.manager.orders.values() if o.request.source == EXIT_SOURCE]
 
 
 @pytest.fixture
@@ -161,16 +172,16 @@ def test_a_cancel_that_is_always_refused_is_not_asked_for_in_a_circle(bench: Ben
     assert not bench.exits(), "the resting order may fill: no second one beside it"
 
 
-def test_a_stop_that_is_hit_first_takes_away_what_rests_on_its_side(bench: Bench) -> None:
+def test_a_target_that_is_hit_first_takes_away_what_rests_on_its_side(bench: Bench) -> None:
     bench.hold(50, source="vote", stop=to_price(98), target=to_price(110))
-    resting = bench.send(Side.SELL, 50, price=to_price(105))
+    resting = bench.stops()[0]
     bench.rest(resting)
-    bench.last = 97.9
+    bench.last = 110.0
     bench.desk.on_prices()
     assert [command.tag for command in bench.sent(CancelOrder)] == [resting.tag]
     bench.says(resting.tag, OrderStatus.CANCELLED)
     (exit_order,) = bench.exits()
-    assert (exit_order.request.qty, exit_order.request.reason) == (50, "stop 98.00 hit")
+    assert (exit_order.request.qty, exit_order.request.reason) == (50, "target 110.00 hit")
     bench.fill(exit_order)
     bench.wait(1)
     assert bench.held == 0
@@ -180,6 +191,7 @@ def test_a_stop_that_is_hit_first_takes_away_what_rests_on_its_side(bench: Bench
 def test_a_stop_that_is_hit_ends_the_rest_of_its_entry_and_does_not_wait_for_it(bench: Bench) -> None:
     entry = bench.send(Side.BUY, 100, source="vote", stop=to_price(98), target=to_price(110))
     bench.fill(entry, 40)
+    bench.desk.on_account(RequestRefused(bench.now, "place", bench.stops()[0].tag, "", "no stops here"))
     bench.last = 97.9
     bench.desk.on_prices()
     assert [command.tag for command in bench.sent(CancelOrder)] == [entry.tag]

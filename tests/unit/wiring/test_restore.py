@@ -102,16 +102,18 @@ def test_a_halt_the_loss_and_the_entries_survive() -> None:
     assert desk.books.entries_today >= 1
 
 
-def test_a_watched_stop_is_watched_again_and_a_closed_one_is_not() -> None:
+def test_an_exit_plan_is_in_force_again_and_a_closed_one_is_not() -> None:
     rig = Rig()
     rig.hold(10, source="said", stop=rs(90.0), target=rs(120.0))
+    stop = rig.orders()[-1]
+    rig.update(stop, OrderStatus.TRIGGER_PENDING, rig.accept(stop))
     new = again(read_past(rig.records, DAY, PREFIX))
-    assert new.engine.desk.watched.pairs == rig.engine.desk.watched.pairs != {}
+    assert new.engine.desk.protection.plans == rig.engine.desk.protection.plans != {}
     new.feed(rig.engine.feed.state)
-    new.tick(89.0)
-    assert [sent.request.source for sent in new.placed()] == ["exit"]
-    rig.fill(rig.place(order(Side.SELL, 10, 100.0)), 100.0)
-    assert again(read_past(rig.records, DAY, PREFIX)).engine.desk.watched.pairs == {}
+    new.tick(120.0)
+    assert (new.cancelled(), new.placed()) == ([stop.tag], []), "the stop goes before the exit leaves"
+    rig.fill(rig.engine.desk.manager.orders[stop.tag], 90.0)
+    assert again(read_past(rig.records, DAY, PREFIX)).engine.desk.protection.plans == {}
 
 
 def test_yesterday_is_carried_as_a_position_and_its_profit_as_cash() -> None:
@@ -121,7 +123,7 @@ def test_yesterday_is_carried_as_a_position_and_its_profit_as_cash() -> None:
     past = read_past(rig.records, date(2026, 11, 23), PREFIX)
     assert past.orders == {}
     assert past.fills == []
-    assert past.entries == 0
+    assert past.risk.entries == 0
     assert past.earned == to_money(40)
     position = past.carried[SHARE.key, Product.DELIVERY]
     assert (position.qty, position.average_price, position.realised) == (6, rs(100.0), 0)

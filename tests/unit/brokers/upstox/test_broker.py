@@ -27,10 +27,10 @@ from tradetui.domain.events import (
     RequestUnknown,
     TagAbsence,
 )
+from tradetui.domain.order import EXIT_SOURCE as EXIT
 from tradetui.domain.order import Order, OrderStatus, Product, Side
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.requests import CancelOrder, PlaceOrder, Reconcile
-from tradetui.execution.exits import SOURCE as EXIT
 from tradetui.execution.manager import OrderManager
 
 KEY = SHARE.key
