@@ -8,18 +8,23 @@ record cannot be written the ones after it are not written either (`store.py`).
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from tradetui.domain.calendar import ist_date
-from tradetui.domain.order import Fill, Order
+from tradetui.domain.conversion import Conversion, ConversionStatus
+from tradetui.domain.money import Price
+from tradetui.domain.order import Fill, Product
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.thawing import thaw
+from tradetui.storage import reads
+from tradetui.storage import rows as make
+from tradetui.storage.fold import DayFold, DayPosition
+from tradetui.storage.rows import Row
 from tradetui.storage.schema import LEDGER, create
 
 if TYPE_CHECKING:
@@ -38,16 +43,27 @@ JournalReader = Callable[[str], Iterable[Numbered]]
 
 START: Final[Place] = ("", 0)
 _BATCH: Final = 2000
-_TABLES: Final = ("intents", "orders", "fills", "openings", "signals", "decisions", "journal")
+TABLES: Final = (
+    "intents", "orders", "fills", "openings", "positions", "signals", "decisions", "risk", "limits", "gtts",
+    "groups", "plans", "conversions", "order_times", "journal",
+)  # fmt: skip
+"""Every table that the journal fills; ``multipliers`` stays when they are thrown away."""
 # Keys by which a later row of a table replaces an earlier one within a batch.
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "intents": ("tag",),
     "orders": ("tag",),
     "fills": ("trade_id", "broker_id"),
+    "positions": ("day", "instrument_key", "product"),
+    "gtts": ("tag",),
+    "conversions": ("tag",),
+    "order_times": ("tag",),
+    "groups": ("journal_day", "label"),
 }
+_LATEST: Final = frozenset({"orders", "positions", "gtts", "conversions", "order_times", "groups"})
+"""Tables in which a later statement about the same thing takes the place of an earlier one."""
+_FACTS: Final = frozenset({"intents", "fills"})
+"""Tables in which the first statement stands."""
 _PLACE: Final = ("journal_day", "journal_number")
-
-Row = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -78,7 +94,10 @@ class Ledger:
     ) -> None:
         self._con = connection
         self._multiplier = multiplier
-        self._kept_multipliers: dict[str, int] = {}
+        self._kept_multipliers: dict[str, int] = dict(
+            connection.execute("SELECT instrument_key, multiplier FROM multipliers").fetchall()
+        )
+        self._fold = self._load_fold()
         self.odd = 0
         """Records that are in ``journal`` only, because their content was not understood."""
         self.last = self._read_last()
@@ -97,7 +116,15 @@ class Ledger:
         Returns:
             How many were new.
         """
-        batch: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in _TABLES}
+        batch: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in TABLES}
+        try:
+            return self._project(batch, records)
+        except BaseException:
+            # The fold of positions is ahead of what was stored.
+            self._fold = self._load_fold()
+            raise
+
+    def _project(self, batch: dict[str, dict[tuple[Any, ...], Row]], records: Iterable[Numbered]) -> int:
         last, count = self.last, 0
         for day, number, record in records:
             if (day, number) <= last:
@@ -119,6 +146,23 @@ class Ledger:
         self.last = last
         return count
 
+    def _load_fold(self) -> DayFold:
+        """The fold of positions, as the tables have it."""
+        fold = DayFold(self._times)
+        con = self._con
+        opened = con.execute(
+            "SELECT instrument_key, product FROM openings WHERE journal_day = (SELECT max(day) FROM positions)"
+        ).fetchall()
+        fold.load(
+            reads.newest_positions(con),
+            reads.fills_by_day(con),
+            [(key, Product(product)) for key, product in opened],
+        )
+        fold.converted.update(
+            tag for (tag,) in con.execute("SELECT tag FROM conversions WHERE status = 'done'").fetchall()
+        )
+        return fold
+
     def _spread(self, batch: dict[str, dict[tuple[Any, ...], Row]], record: Record, place: Row) -> None:
         """Put the rows that one record makes into a batch."""
         common = {"t": record.t_ns // 1000, "t_ns": record.t_ns, **place}
@@ -128,25 +172,34 @@ class Ledger:
             log.warning("a journal record of kind %s is not understood: %r", record.kind.value, error)
             self.odd += 1
             rows = []
-        full = {**common, "kind": record.kind.value, "data": _json(record.data), "meta": _json(record.meta)}
+        full = {
+            **common,
+            "kind": record.kind.value,
+            "data": make.as_json(record.data),
+            "meta": make.as_json(record.meta),
+        }
         for name, row in [*rows, ("journal", full)]:
             key = tuple(row[column] for column in _KEYS.get(name, _PLACE))
-            if name in ("orders", "signals", "decisions", "openings", "journal"):
-                batch[name][key] = row
-            else:  # an intent and a fill are facts: the first statement stands
+            if name in _FACTS:
                 batch[name].setdefault(key, row)
+            else:
+                batch[name][key] = row
 
     def _rows(self, record: Record, common: Row, place: Row) -> Iterator[tuple[str, Row]]:
-        data = record.data
+        data, day = record.data, common["journal_day"].isoformat()
         match record.kind:
             case RecordKind.INTENT:
-                yield "intents", {**common, "tag": data["tag"], **_request(data["request"])}
-                yield "orders", {**_order(data), **place}
+                yield "intents", {**common, "tag": data["tag"], **make.request(data["request"])}
+                yield "orders", {**make.order(data), **place}
             case RecordKind.ORDER:
-                yield "orders", {**_order(data), **place}
+                yield "orders", {**make.order(data), **place}
             case RecordKind.FILL:
-                yield "fills", {**_fill(data), "multiplier": self._times(data["instrument_key"]), **place}
+                row = {**make.fill(data), "multiplier": self._times(data["instrument_key"]), **place}
+                yield "fills", row
+                yield from self._moved(self._fold.fill(day, thaw(Fill, data)))
             case RecordKind.OPENING:
+                key = (str(data["instrument_key"]), Product(data["product"]))
+                qty, price = int(data["qty"]), Price(int(data["average_price"]))
                 yield (
                     "openings",
                     {
@@ -158,33 +211,38 @@ class Ledger:
                         "multiplier": self._times(data["instrument_key"]),
                     },
                 )
-            case RecordKind.SIGNAL:
-                yield "signals", {**common, **_signal(data), "data": _json(data)}
-            case RecordKind.DECISION | RecordKind.RISK:
-                words = data.get("refused") or data.get("reason")
-                yield (
-                    "decisions",
-                    {
-                        **common,
-                        "kind": record.kind.value,
-                        "tag": _text(data.get("tag")),
-                        "words": _text(words),
-                        "data": _json(data),
-                    },
-                )
+                yield from self._moved(self._fold.open(day, key, qty, price, record.t_ns))
+            case RecordKind.CONVERSION:
+                one = thaw(Conversion, data)
+                yield "conversions", {**make.conversion(one), **place}
+                if one.status is ConversionStatus.DONE:
+                    yield from self._moved(
+                        self._fold.convert(
+                            day, one.tag, one.instrument_key, one.old, one.new, one.signed_qty, record.t_ns
+                        )
+                    )
             case _:
-                pass
+                yield from _plain_rows(record, common, place)
+
+    def _moved(self, changed: Iterable[DayPosition]) -> Iterator[tuple[str, Row]]:
+        for one in changed:
+            yield "positions", make.position(one)
 
     def _times(self, key: str) -> int:
-        found = self._multiplier(key)
-        return found if found != 1 else self._kept_multipliers.get(key, 1)
+        found, kept = self._multiplier(key), self._kept_multipliers.get(key, 1)
+        if found not in (1, kept):
+            self._kept_multipliers[key] = found
+            self._con.execute("INSERT OR REPLACE INTO multipliers VALUES (?, ?)", [key, found])
+        return found if found != 1 else kept
 
     def _insert(self, name: str, rows: list[Row]) -> None:
         import pyarrow as pa
 
         columns = {column: [row[column] for row in rows] for column in rows[0]}
-        table = pa.table({column: pa.array(values, _type(column)) for column, values in columns.items()})
-        how = "REPLACE" if name == "orders" else "IGNORE"
+        table = pa.table(
+            {column: pa.array(values, make.arrow_type(name, column)) for column, values in columns.items()}
+        )
+        how = "REPLACE" if name in _LATEST else "IGNORE"
         self._con.register("ledger_batch", table)
         try:
             self._con.execute(f"INSERT OR {how} INTO {name} BY NAME SELECT * FROM ledger_batch")  # noqa: S608
@@ -202,7 +260,7 @@ class Ledger:
         ).fetchone()
         for day, number, record in reader(self.last[0]):
             if (day, number) == self.last:
-                return row == (record.t_ns, record.kind.value, _json(record.data))
+                return row == (record.t_ns, record.kind.value, make.as_json(record.data))
             if (day, number) > self.last:
                 break
         return False
@@ -217,115 +275,45 @@ class Ledger:
 
     def rebuild(self, records: Iterable[Numbered]) -> int:
         """Throw everything away and project the journal from its beginning; return the number of records."""
-        self._kept_multipliers = dict(
-            self._con.execute(
-                "SELECT instrument_key, max(multiplier) FROM fills WHERE multiplier <> 1 GROUP BY ALL"
-            ).fetchall()
-        )
-        self._con.execute("DROP VIEW IF EXISTS positions")
-        for name in _TABLES:
+        for name in (*TABLES, "multipliers"):
             self._con.execute(f"DROP TABLE IF EXISTS {name}")
         create(self._con, LEDGER)
+        for key, multiplier in self._kept_multipliers.items():
+            self._con.execute("INSERT INTO multipliers VALUES (?, ?)", [key, multiplier])
         self.last = START
+        self._fold = self._load_fold()
         return self.catch_up(lambda _: records)
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _request(data: Mapping[str, Any]) -> Row:
-    return {
-        "instrument_key": str(data["instrument_key"]),
-        "side": str(data["side"]),
-        "qty": int(data["qty"]),
-        "product": str(data["product"]),
-        "order_type": str(data["order_type"]),
-        "price": int(data["price"]),
-        "trigger_price": int(data["trigger_price"]),
-        "validity": str(data["validity"]),
-        "disclosed_qty": int(data["disclosed_qty"]),
-        "protection_pct": int(data["protection_pct"]),
-        "source": str(data["source"]),
-        "reason": str(data["reason"]),
-        "stop": int(data["stop"]),
-        "target": int(data["target"]),
-        "client_id": str(data["client_id"]),
-    }
-
-
-def _order(data: Mapping[str, Any]) -> Row:
-    order = thaw(Order, data)  # refuses what is not an order before it reaches a table
-    return {
-        "tag": order.tag,
-        "status": order.status.value,
-        "created": order.created_ns // 1000,
-        "updated": order.updated_ns // 1000,
-        "created_ns": order.created_ns,
-        "updated_ns": order.updated_ns,
-        "broker_id": order.broker_id,
-        "exchange_id": order.exchange_id,
-        **_request(data["request"]),
-        "filled_qty": int(order.filled_qty),
-        "average_price": int(order.average_price),
-        "raw_status": order.raw_status,
-        "message": order.message,
-        "foreign": bool(order.foreign),
-        "cancel_pending": bool(order.cancel_pending),
-        "modify_pending": bool(order.modify_pending),
-    }
-
-
-def _fill(data: Mapping[str, Any]) -> Row:
-    fill = thaw(Fill, data)
-    return {
-        "trade_id": fill.trade_id,
-        "broker_id": fill.broker_id,
-        "tag": fill.tag,
-        "instrument_key": fill.instrument_key,
-        "side": fill.side.value,
-        "qty": int(fill.qty),
-        "price": int(fill.price),
-        "product": fill.product.value,
-        "t": fill.time_ns // 1000,
-        "t_ns": fill.time_ns,
-    }
-
-
-def _signal(data: Mapping[str, Any]) -> Row:
-    score = data.get("score")
-    return {
-        "id": _text(data.get("id")),
-        "strategy": _text(data.get("strategy")),
-        "instrument_key": _text(data.get("instrument_key", data.get("key"))),
-        "side": _text(data.get("side")),
-        "score": None if score is None else float(score),
-    }
-
-
-_TIMES: Final = frozenset({"t", "created", "updated"})
-_WHOLE: Final = frozenset(
-    {
-        "t_ns", "created_ns", "updated_ns", "qty", "price", "trigger_price", "disclosed_qty", "protection_pct",
-        "stop", "target", "filled_qty", "average_price", "multiplier", "journal_number",
-    }
-)  # fmt: skip
-_FLAGS: Final = frozenset({"foreign", "cancel_pending", "modify_pending"})
-
-
-def _type(column: str) -> Any:
-    import pyarrow as pa
-
-    if column in _TIMES:
-        return pa.timestamp("us", "UTC")
-    if column in _WHOLE:
-        return pa.int64()
-    if column in _FLAGS:
-        return pa.bool_()
-    if column == "journal_day":
-        return pa.date32()
-    return pa.float64() if column == "score" else pa.string()
+def _plain_rows(record: Record, common: Row, place: Row) -> Iterator[tuple[str, Row]]:
+    """Rows of the records that stand for themselves."""
+    data = record.data
+    match record.kind:
+        case RecordKind.SIGNAL:
+            yield "signals", {**common, **make.signal(data), "data": make.as_json(data)}
+        case RecordKind.DECISION | RecordKind.RISK:
+            words = data.get("refused") or data.get("reason")
+            yield (
+                "decisions",
+                {
+                    **common,
+                    "kind": record.kind.value,
+                    "tag": make.text(data.get("tag")),
+                    "words": make.text(words),
+                    "data": make.as_json(data),
+                },
+            )
+            if record.kind is RecordKind.RISK:
+                yield "risk", {**common, **make.risk(data)}
+        case RecordKind.LIMITS:
+            yield "limits", {**common, **make.limit(data)}
+        case RecordKind.PLAN:
+            yield "plans", {**common, **make.plan(data)}
+        case RecordKind.GROUP:
+            yield "groups", {**common, **make.group(data)}
+        case RecordKind.GTT:
+            yield "gtts", {**make.gtt(data), **place}
+        case RecordKind.TIMES:
+            yield "order_times", {**make.times(data), **place}
+        case _:
+            pass

@@ -6,14 +6,16 @@ a checkpoint. What was put in less than a flush interval ago may be missing; `St
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tradetui.domain.exit_plan import Trail
 from tradetui.domain.market_data import I64, INTERVALS, BarSource, Candle
-from tradetui.domain.money import Price
+from tradetui.domain.money import Money, Price
 from tradetui.domain.order import (
     Fill,
     Order,
@@ -24,6 +26,9 @@ from tradetui.domain.order import (
     Side,
     Validity,
 )
+from tradetui.domain.position import Position
+from tradetui.domain.thawing import thaw
+from tradetui.storage.fold import DayPosition
 
 if TYPE_CHECKING:
     import polars as pl
@@ -215,23 +220,69 @@ def fills(cursor: DuckDBPyConnection, day: date | None = None) -> list[Fill]:
     ]
 
 
+def fills_by_day(cursor: DuckDBPyConnection) -> list[tuple[str, Fill]]:
+    """Every fill with its journal day, in the order of booking."""
+    days = cursor.execute("SELECT journal_day FROM fills ORDER BY journal_day, journal_number").fetchall()
+    return [(day.isoformat(), fill) for (day,), fill in zip(days, fills(cursor), strict=True)]
+
+
+_POSITION: Final = """
+    SELECT day, instrument_key, product, qty, cost, realised, buy_qty, sell_qty, buy_value, sell_value, multiplier,
+           opening_qty, opening_cost, updated_ns
+    FROM positions
+"""
+
+
+def positions(
+    cursor: DuckDBPyConnection, first: date | None = None, last: date | None = None
+) -> list[DayPosition]:
+    """Positions day by day, from ``first`` to ``last`` (both included), by day, key and product."""
+    found = cursor.execute(
+        f"{_POSITION} WHERE (?::DATE IS NULL OR day >= ?::DATE) AND (?::DATE IS NULL OR day <= ?::DATE) "
+        "ORDER BY day, instrument_key, product",
+        [first, first, last, last],
+    ).fetchall()
+    return [_day_position(row) for row in found]
+
+
+def newest_positions(cursor: DuckDBPyConnection) -> list[DayPosition]:
+    """Each position on the newest day on which it changed."""
+    sql = (
+        f"{_POSITION} QUALIFY row_number() OVER (PARTITION BY instrument_key, product ORDER BY day DESC) = 1"
+    )
+    return [_day_position(row) for row in cursor.execute(sql).fetchall()]
+
+
+def _day_position(row: tuple[Any, ...]) -> DayPosition:
+    position = Position(
+        row[1], Product(row[2]), row[3], Money(row[4]), Money(row[5]), row[6], row[7], Money(row[8]), Money(row[9]),
+        row[10],
+    )  # fmt: skip
+    return DayPosition(row[0].isoformat(), position, row[11], Money(row[12]), row[13])
+
+
 _ORDER: Final = """
     SELECT tag, status, created_ns, updated_ns, broker_id, exchange_id, filled_qty, average_price, raw_status,
            message, "foreign", cancel_pending, modify_pending,
            instrument_key, side, qty, product, order_type, price, trigger_price, validity, disclosed_qty,
-           protection_pct, source, reason, stop, target, client_id
+           protection_pct, source, reason, stop, target, client_id, group_label, trail, time_exit_s, overnight
     FROM orders
 """
 
 
 def orders(cursor: DuckDBPyConnection, day: date | None = None) -> list[Order]:
     """Orders by time of creation; those created on one IST date, or all."""
+    return orders_between(cursor, day, day)
+
+
+def orders_between(cursor: DuckDBPyConnection, first: date | None, last: date | None) -> list[Order]:
+    """Orders by time of creation, from one IST date to another, both included; ``None`` sets no bound."""
     from tradetui.domain.calendar import ns
 
-    first, last = (ns(day, "00:00"), ns(day, "24:00")) if day else (-(1 << 62), 1 << 62)
+    low = ns(first, "00:00") if first else -(1 << 62)
+    high = ns(last, "24:00") if last else 1 << 62
     rows = cursor.execute(
-        f"{_ORDER} WHERE created_ns >= ? AND created_ns < ? ORDER BY created_ns, tag",
-        [first, last],
+        f"{_ORDER} WHERE created_ns >= ? AND created_ns < ? ORDER BY created_ns, tag", [low, high]
     ).fetchall()
     return [_order(row) for row in rows]
 
@@ -253,6 +304,10 @@ def _order(row: tuple[Any, ...]) -> Order:
         stop=Price(row[25]),
         target=Price(row[26]),
         client_id=row[27],
+        group=row[28],
+        trail=None if row[29] is None else thaw(Trail, json.loads(row[29])),
+        time_exit_s=row[30],
+        overnight=row[31],
     )
     return Order(
         tag=row[0],

@@ -6,7 +6,7 @@ transaction, after a copy of the file was put beside it. A file from a newer pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,35 @@ class Schema:
         return _sections()[self.name]
 
 
-LEDGER = Schema("ledger", 1)
+class _ToLedger2(Mapping[int, str]):
+    """The ledger is made anew in its newest layout, and filled from the journal when it is next opened.
+
+    Only what the journal does not hold is taken along: the multipliers of contracts that have expired since.
+    """
+
+    def __getitem__(self, version: int) -> str:
+        if version != 1:
+            raise KeyError(version)
+        old = ("intents", "orders", "fills", "openings", "signals", "decisions", "journal")
+        steps = [
+            "CREATE TEMP TABLE kept AS SELECT instrument_key, max(multiplier) AS multiplier FROM fills "
+            "WHERE multiplier <> 1 GROUP BY instrument_key",
+            "DROP VIEW positions",
+            *(f"DROP TABLE {name}" for name in old),
+            _sections()["ledger"],
+            "INSERT INTO multipliers SELECT * FROM kept",
+            "DROP TABLE kept",
+        ]
+        return ";\n".join(steps)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+LEDGER = Schema("ledger", 2, _ToLedger2())
 MARKET = Schema("market", 1)
 
 

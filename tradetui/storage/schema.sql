@@ -23,6 +23,10 @@ CREATE TABLE intents (
     stop BIGINT NOT NULL,
     target BIGINT NOT NULL,
     client_id VARCHAR NOT NULL,
+    group_label VARCHAR NOT NULL,
+    trail JSON,
+    time_exit_s INTEGER NOT NULL,
+    overnight BOOLEAN NOT NULL,
     journal_day DATE NOT NULL,
     journal_number BIGINT NOT NULL
 );
@@ -32,6 +36,8 @@ COMMENT ON COLUMN intents.price IS 'limit price, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN intents.trigger_price IS 'trigger price, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN intents.stop IS 'protective stop, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN intents.target IS 'profit target, 1/10,000 rupee; 0 for none';
+COMMENT ON COLUMN intents.group_label IS 'parent order or basket that it is part of; empty for none';
+COMMENT ON COLUMN intents.time_exit_s IS 'second of the day, IST, at which the position shall be closed; 0 for none';
 COMMENT ON COLUMN intents.t_ns IS 'engine time, UTC ns';
 
 CREATE TABLE orders (
@@ -58,6 +64,10 @@ CREATE TABLE orders (
     stop BIGINT NOT NULL,
     target BIGINT NOT NULL,
     client_id VARCHAR NOT NULL,
+    group_label VARCHAR NOT NULL,
+    trail JSON,
+    time_exit_s INTEGER NOT NULL,
+    overnight BOOLEAN NOT NULL,
     filled_qty BIGINT NOT NULL,
     average_price BIGINT NOT NULL,
     raw_status VARCHAR NOT NULL,
@@ -75,6 +85,8 @@ COMMENT ON COLUMN orders.price IS 'limit price, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN orders.trigger_price IS 'trigger price, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN orders.stop IS 'protective stop, 1/10,000 rupee; 0 for none';
 COMMENT ON COLUMN orders.target IS 'profit target, 1/10,000 rupee; 0 for none';
+COMMENT ON COLUMN orders.group_label IS 'parent order or basket that it is part of; empty for none';
+COMMENT ON COLUMN orders.time_exit_s IS 'second of the day, IST, at which the position shall be closed; 0 for none';
 COMMENT ON COLUMN orders.average_price IS 'average price of the fills, 1/10,000 rupee';
 COMMENT ON COLUMN orders."foreign" IS 'placed elsewhere (phone, web) and adopted here';
 
@@ -157,76 +169,183 @@ CREATE TABLE journal (
 COMMENT ON TABLE journal IS 'Copy of the journal file, which remains the truth';
 COMMENT ON COLUMN journal.t_ns IS 'engine time, UTC ns';
 
--- The same fold as tradetui/domain/position.py: average cost, a cost total so that nothing is rounded away.
--- `//` of SQL cuts towards zero, Python's rounds down; the remainder term makes it round down too.
-CREATE VIEW positions AS
-WITH steps AS (
-    SELECT instrument_key, product, multiplier, t, journal_day, journal_number,
-           CASE side WHEN 'BUY' THEN 1 ELSE -1 END AS sign, qty, price
-    FROM fills
-    UNION ALL
-    SELECT instrument_key, product, multiplier, t, journal_day, journal_number,
-           CASE WHEN qty > 0 THEN 1 ELSE -1 END, abs(qty), average_price
-    FROM openings
-),
-folded AS (
-    SELECT instrument_key, product, arg_max(multiplier, (journal_day, journal_number)) AS multiplier,
-           max(t) AS updated,
-           list_reduce(
-               list({'sign': sign::HUGEINT, 'q': qty::HUGEINT, 'p': (price * multiplier)::HUGEINT,
-                     'qty': 0::HUGEINT, 'cost': 0::HUGEINT, 'realised': 0::HUGEINT,
-                     'buy_qty': 0::HUGEINT, 'sell_qty': 0::HUGEINT,
-                     'buy_value': 0::HUGEINT, 'sell_value': 0::HUGEINT}
-                    ORDER BY journal_day, journal_number),
-               LAMBDA a, f: {
-                   'sign': f.sign, 'q': f.q, 'p': f.p,
-                   'qty': a.qty + f.sign * f.q,
-                   'cost': CASE
-                       WHEN a.qty * f.sign >= 0 THEN a.cost + f.sign * f.q * f.p
-                       WHEN f.q > abs(a.qty) THEN f.sign * (f.q - abs(a.qty)) * f.p
-                       WHEN f.q = abs(a.qty) THEN 0::HUGEINT
-                       ELSE a.cost - (a.cost * f.q
-                           - ((a.cost * f.q) % abs(a.qty) + abs(a.qty)) % abs(a.qty)) // abs(a.qty)
-                   END,
-                   'realised': CASE
-                       WHEN a.qty * f.sign >= 0 THEN a.realised
-                       WHEN f.q >= abs(a.qty) THEN a.realised - a.cost - f.sign * abs(a.qty) * f.p
-                       ELSE a.realised - f.sign * f.q * f.p - (a.cost * f.q
-                           - ((a.cost * f.q) % abs(a.qty) + abs(a.qty)) % abs(a.qty)) // abs(a.qty)
-                   END,
-                   'buy_qty': a.buy_qty + CASE WHEN f.sign > 0 THEN f.q ELSE 0::HUGEINT END,
-                   'sell_qty': a.sell_qty + CASE WHEN f.sign < 0 THEN f.q ELSE 0::HUGEINT END,
-                   'buy_value': a.buy_value + CASE WHEN f.sign > 0 THEN f.q * f.p ELSE 0::HUGEINT END,
-                   'sell_value': a.sell_value + CASE WHEN f.sign < 0 THEN f.q * f.p ELSE 0::HUGEINT END
-               },
-               {'sign': 0::HUGEINT, 'q': 0::HUGEINT, 'p': 0::HUGEINT,
-                'qty': 0::HUGEINT, 'cost': 0::HUGEINT, 'realised': 0::HUGEINT,
-                'buy_qty': 0::HUGEINT, 'sell_qty': 0::HUGEINT,
-                'buy_value': 0::HUGEINT, 'sell_value': 0::HUGEINT}
-           ) AS s
-    FROM steps
-    GROUP BY instrument_key, product
-)
-SELECT instrument_key, product,
-       s.qty::BIGINT AS qty,
-       CASE WHEN s.qty = 0 THEN 0
-            ELSE ((2 * abs(s.cost) + abs(s.qty) * multiplier) // (2 * abs(s.qty) * multiplier))::BIGINT
-       END AS average_price,
-       s.cost::BIGINT AS cost,
-       s.realised::BIGINT AS realised,
-       s.buy_qty::BIGINT AS buy_qty,
-       s.sell_qty::BIGINT AS sell_qty,
-       s.buy_value::BIGINT AS buy_value,
-       s.sell_value::BIGINT AS sell_value,
-       multiplier, updated
-FROM folded;
-COMMENT ON VIEW positions IS 'Fold of fills over openings; flat positions are kept for their realised profit';
-COMMENT ON COLUMN positions.qty IS 'net units; negative is short';
+CREATE TABLE positions (
+    day DATE NOT NULL,
+    instrument_key VARCHAR NOT NULL,
+    product VARCHAR NOT NULL,
+    qty BIGINT NOT NULL,
+    average_price BIGINT NOT NULL,
+    cost BIGINT NOT NULL,
+    realised BIGINT NOT NULL,
+    buy_qty BIGINT NOT NULL,
+    sell_qty BIGINT NOT NULL,
+    buy_value BIGINT NOT NULL,
+    sell_value BIGINT NOT NULL,
+    opening_qty BIGINT NOT NULL,
+    opening_cost BIGINT NOT NULL,
+    multiplier INTEGER NOT NULL,
+    updated TIMESTAMPTZ NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    PRIMARY KEY (day, instrument_key, product)
+);
+COMMENT ON TABLE positions IS 'Positions day by day: one row for each day on which something changed. Flat ones are kept for their realised profit';
+COMMENT ON COLUMN positions.day IS 'IST date';
+COMMENT ON COLUMN positions.qty IS 'net units at the end of what is known of the day; negative is short';
 COMMENT ON COLUMN positions.average_price IS 'average price of the net quantity, 1/10,000 rupee; 0 when flat';
 COMMENT ON COLUMN positions.cost IS 'signed cost of the net quantity, 1/10,000 rupee';
-COMMENT ON COLUMN positions.realised IS 'profit booked by reducing, gross of charges, 1/10,000 rupee';
+COMMENT ON COLUMN positions.realised IS 'profit booked on that day by reducing, gross of charges, 1/10,000 rupee';
 COMMENT ON COLUMN positions.buy_value IS '1/10,000 rupee';
 COMMENT ON COLUMN positions.sell_value IS '1/10,000 rupee';
+COMMENT ON COLUMN positions.opening_qty IS 'net units when the day began';
+COMMENT ON COLUMN positions.opening_cost IS 'their signed cost, 1/10,000 rupee';
+
+CREATE TABLE multipliers (
+    instrument_key VARCHAR PRIMARY KEY,
+    multiplier INTEGER NOT NULL
+);
+COMMENT ON TABLE multipliers IS 'Money per point and unit where it is not 1: kept for contracts that have left the instrument list';
+
+CREATE TABLE gtts (
+    tag VARCHAR PRIMARY KEY,
+    gtt_id VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    instrument_key VARCHAR NOT NULL,
+    side VARCHAR NOT NULL,
+    qty BIGINT NOT NULL,
+    product VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    rules JSON NOT NULL,
+    source VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    message VARCHAR NOT NULL,
+    "foreign" BOOLEAN NOT NULL,
+    cancel_pending BOOLEAN NOT NULL,
+    modify_pending BOOLEAN NOT NULL,
+    created TIMESTAMPTZ NOT NULL,
+    updated TIMESTAMPTZ NOT NULL,
+    created_ns BIGINT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    expires_ns BIGINT NOT NULL,
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL
+);
+COMMENT ON TABLE gtts IS 'Each GTT in its last known state';
+COMMENT ON COLUMN gtts.qty IS 'units';
+COMMENT ON COLUMN gtts.kind IS 'SINGLE or MULTIPLE';
+COMMENT ON COLUMN gtts.rules IS 'what the broker says about each rule, or what was asked for before it said anything; prices in 1/10,000 rupee';
+COMMENT ON COLUMN gtts.expires_ns IS 'when the broker drops it, UTC ns; 0 when not said';
+
+CREATE TABLE groups (
+    journal_day DATE NOT NULL,
+    label VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    words VARCHAR NOT NULL,
+    parts INTEGER NOT NULL,
+    tags JSON NOT NULL,
+    data JSON NOT NULL,
+    t TIMESTAMPTZ NOT NULL,
+    t_ns BIGINT NOT NULL,
+    journal_number BIGINT NOT NULL,
+    PRIMARY KEY (journal_day, label)
+);
+COMMENT ON TABLE groups IS 'Parent orders in their last state: slices of one large order, legs of one basket';
+COMMENT ON COLUMN groups.tags IS 'orders placed so far, in order';
+
+CREATE TABLE plans (
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL,
+    t TIMESTAMPTZ NOT NULL,
+    t_ns BIGINT NOT NULL,
+    instrument_key VARCHAR NOT NULL,
+    product VARCHAR NOT NULL,
+    what VARCHAR NOT NULL,
+    data JSON NOT NULL,
+    PRIMARY KEY (journal_day, journal_number)
+);
+COMMENT ON TABLE plans IS 'Every change of how a position is to be left; the newest row of a position and kind is in force';
+COMMENT ON COLUMN plans.what IS 'managed: its exit plan (null: none any more); closing: it is being closed; gap_ns: how long it was without a stop';
+
+CREATE TABLE limits (
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL,
+    t TIMESTAMPTZ NOT NULL,
+    t_ns BIGINT NOT NULL,
+    name VARCHAR NOT NULL,
+    old DOUBLE,
+    new DOUBLE,
+    reason VARCHAR NOT NULL,
+    PRIMARY KEY (journal_day, journal_number)
+);
+COMMENT ON TABLE limits IS 'Risk limits changed while running, with the reason that was typed';
+COMMENT ON COLUMN limits.old IS 'in the unit of the limit''s name; money limits in rupees';
+
+CREATE TABLE conversions (
+    tag VARCHAR PRIMARY KEY,
+    status VARCHAR NOT NULL,
+    instrument_key VARCHAR NOT NULL,
+    side VARCHAR NOT NULL,
+    qty BIGINT NOT NULL,
+    old VARCHAR NOT NULL,
+    new VARCHAR NOT NULL,
+    message VARCHAR NOT NULL,
+    "foreign" BOOLEAN NOT NULL,
+    created TIMESTAMPTZ NOT NULL,
+    updated TIMESTAMPTZ NOT NULL,
+    created_ns BIGINT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL
+);
+COMMENT ON TABLE conversions IS 'Units moved from one product to another, each in its last known state';
+COMMENT ON COLUMN conversions.qty IS 'units';
+
+CREATE TABLE order_times (
+    tag VARCHAR PRIMARY KEY,
+    instrument_key VARCHAR NOT NULL,
+    side VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    decided TIMESTAMPTZ NOT NULL,
+    decided_ns BIGINT NOT NULL,
+    decided_mid BIGINT NOT NULL,
+    decided_spread BIGINT NOT NULL,
+    sent_ns BIGINT NOT NULL,
+    sent_mid BIGINT NOT NULL,
+    acked_ns BIGINT NOT NULL,
+    acked_mid BIGINT NOT NULL,
+    answer VARCHAR NOT NULL,
+    first_fill_ns BIGINT NOT NULL,
+    first_fill_mid BIGINT NOT NULL,
+    last_fill_ns BIGINT NOT NULL,
+    filled_qty BIGINT NOT NULL,
+    filled_value BIGINT NOT NULL,
+    slippage BIGINT NOT NULL,
+    tick_size BIGINT NOT NULL,
+    multiplier INTEGER NOT NULL,
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL
+);
+COMMENT ON TABLE order_times IS 'Where the market stood when an order was decided (key press), sent, answered and filled. 0: not yet, or not known';
+COMMENT ON COLUMN order_times.decided_ns IS 'engine time, UTC ns, as in every _ns column here';
+COMMENT ON COLUMN order_times.decided_mid IS 'middle of best bid and ask (the last price where a side is missing), 1/10,000 rupee, as in every _mid column';
+COMMENT ON COLUMN order_times.decided_spread IS 'best ask less best bid, 1/10,000 rupee; 0 when a side was missing';
+COMMENT ON COLUMN order_times.answer IS 'accepted, refused or unknown';
+COMMENT ON COLUMN order_times.filled_value IS 'units times price, 1/10,000 rupee, without the multiplier';
+COMMENT ON COLUMN order_times.slippage IS 'against the middle at the decision, 1/10,000 rupee; positive is a cost';
+COMMENT ON COLUMN order_times.tick_size IS '1/10,000 rupee';
+
+CREATE TABLE risk (
+    journal_day DATE NOT NULL,
+    journal_number BIGINT NOT NULL,
+    t TIMESTAMPTZ NOT NULL,
+    t_ns BIGINT NOT NULL,
+    state VARCHAR,
+    reason VARCHAR,
+    data JSON NOT NULL,
+    PRIMARY KEY (journal_day, journal_number)
+);
+COMMENT ON TABLE risk IS 'Changes of the risk state: halts and releases, breakers, arming, locks';
+COMMENT ON COLUMN risk.state IS 'active, reducing only or halted; NULL when something else changed';
 
 -- database: market
 
