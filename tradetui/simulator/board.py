@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from tradetui.domain.calendar import ist_date
@@ -75,6 +75,8 @@ class Board:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.bend: Callable[[str, Feed], None] | None = None
+        """Changes what the world shows before anybody sees it."""
         self._feeds: dict[str, Feed] = {}
         self._tapes: dict[str, _Tape] = {}
 
@@ -131,6 +133,8 @@ class Board:
             return None
         state = Feed()
         state.CopyFrom(snapshot)
+        if self.bend is not None:
+            self.bend(key, state)
         self._record(key, state, state)
         return state
 

@@ -1,7 +1,8 @@
 """The control listener: faults, the clock, and the exchange's own truth. Not part of Upstox's protocol.
 
 ``POST /faults {"name": .., "args": {..}}`` (``"args": {"off": true}`` switches it off), ``GET /faults``
-lists them; ``POST /clock {"jump": .., "speed": ..}``; ``GET /state``.
+lists them; ``POST /clock {"jump": .., "speed": ..}``; ``GET /state``; ``POST /price`` and ``POST /orders`` act as
+somebody else (`hand.Hand`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiohttp import web
 from tradetui.domain.calendar import IST, day_start_ns, ist_date
 from tradetui.domain.errors import TradeTuiError, UsageError
 from tradetui.simulator.faults import COMMON, FAULTS
+from tradetui.simulator.hand import Hand
 from tradetui.simulator.rest.envelope import ApiError, dumps, json_body
 from tradetui.simulator.state import SimState
 
@@ -41,15 +43,17 @@ class Control:
         jump: Moves clock and market forward together.
         world: Name of the world.
         label: Tells worlds of one name apart: seed, or name of the recording.
+        hand: Acts as other participants, and as the account's phone.
     """
 
-    def __init__(self, state: SimState, truth: Truth, jump: Jump, world: str, label: str) -> None:
+    def __init__(self, state: SimState, truth: Truth, jump: Jump, world: str, label: str, hand: Hand) -> None:
         self._state = state
         self._clock = state.clock
         self._truth = truth
         self._jump = jump
         self._world = world
         self._label = label
+        self._hand = hand
 
     def application(self) -> web.Application:
         """The listener's application."""
@@ -59,6 +63,8 @@ class Control:
         app.router.add_get("/clock", self.show_clock)
         app.router.add_post("/clock", self.set_clock)
         app.router.add_get("/state", self.show_state)
+        app.router.add_post("/price", self.set_price)
+        app.router.add_post("/orders", self.act)
         return app
 
     async def list_faults(self, _request: web.Request) -> web.Response:
@@ -105,6 +111,14 @@ class Control:
                 "faults": self._state.faults.listing(),
             }
         )
+
+    async def set_price(self, request: web.Request) -> web.Response:
+        """Move the market of one instrument as its other participants would (`hand.Hand.price`)."""
+        return _json(self._hand.price(await json_body(request)))
+
+    async def act(self, request: web.Request) -> web.Response:
+        """Use the account from another app, or fill one of its orders (`hand.Hand.order`)."""
+        return _json(self._hand.order(await json_body(request)))
 
     async def discovery(self, request: web.Request) -> web.Response:
         """`/.well-known/tradetui-simulator`: what a client needs to log itself in. Loopback only."""

@@ -8,84 +8,16 @@ A fault is switched on from the command line (``--fault NAME``), through the con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from tradetui.domain.errors import UsageError
+from tradetui.simulator.fault_table import FAULTS, Args, Value
 
-Value = int | float | str | bool
-Args = Mapping[str, Value]
+__all__ = ["COMMON", "FAULTS", "Args", "Faults", "Value", "parse_fault"]
 
-COMMON: dict[str, Value] = {"count": 0, "every": 1, "path": ""}
-"""``count``: strikes before it switches itself off, 0 for no end; ``every``: strikes one in N;
-``path``: strikes only requests whose path contains this text."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaultKind:
-    """One row of the table.
-
-    Attributes:
-        what: What happens, in one line.
-        args: Its own arguments with their defaults.
-        sudden: Happens once at the moment it is switched on, instead of lasting.
-    """
-
-    what: str
-    args: Mapping[str, Value] = field(default_factory=dict)
-    sudden: bool = False
-
-
-FAULTS: dict[str, FaultKind] = {
-    "drop": FaultKind(
-        "cuts stream sockets: stream = market, portfolio or all; code 0 cuts without goodbye (a client sees "
-        "1006), any other is sent as the close code",
-        {"stream": "all", "code": 0},
-        sudden=True,
-    ),
-    "delay": FaultKind("answers come `ms` milliseconds late", {"ms": 1000}),
-    "reject": FaultKind(
-        "the exchange refuses orders after they were acknowledged",
-        {"message": "RMS: rule check failed on this order"},
-    ),
-    "duplicate": FaultKind("every frame of the streams comes twice"),
-    "disorder": FaultKind("frames of the streams come in swapped pairs"),
-    "malformed": FaultKind("frames of the market feed are random bytes"),
-    "stall": FaultKind("the market feed goes silent while pings and pongs go on"),
-    "401": FaultKind("every bearer is refused (UDAPI100050)"),
-    "429": FaultKind("every request is one too many (UDAPI10005)"),
-    "no-limits": FaultKind("the rate limits that always hold are lifted"),
-    "single-token": FaultKind("a new token ends the old one"),
-    "403-static-ip": FaultKind("order writes come from an unregistered address (UDAPI1154)"),
-    "service-hours": FaultKind(
-        "orders and funds are closed (UDAPI100074, UDAPI100072); with by_clock=1 only outside 05:30-24:00 IST",
-        {"by_clock": 0},
-    ),
-    "html-403": FaultKind("the edge in front answers with an HTML page and 403"),
-    "empty-400": FaultKind("400 with an empty body"),
-    "hang": FaultKind(
-        "the request is taken and never answered; with after=1 it takes effect first", {"after": 0}
-    ),
-    "lost-ack-before": FaultKind("the connection drops before an order write takes effect"),
-    "lost-ack-after": FaultKind(
-        "an order write takes effect, then the connection drops instead of an answer"
-    ),
-    "garbled-ack": FaultKind(
-        "an order write takes effect, then the answer makes no sense: form = empty, html, null or 502",
-        {"form": "empty"},
-    ),
-    "maintenance-503": FaultKind("503 from a broker under maintenance"),
-    "feed-403": FaultKind("stream handshakes are refused although authorize said 200"),
-    "revoke": FaultKind("ends every token given out so far, once", sudden=True),
-    "broker-kill-switch": FaultKind(
-        "the broker locks a segment whatever is open there: pending orders are cancelled and new ones refused "
-        "until it is switched on again after 12 hours",
-        {"segment": "NSE_FO"},
-        sudden=True,
-    ),
-    "lax-protection": FaultKind("MARKET orders pass without market protection, as before April 2026"),
-}
-"""Every fault there is."""
+COMMON: dict[str, Value] = {"count": 0, "every": 1, "skip": 0, "path": ""}
+"""``count``: strikes before it switches itself off, 0 for no end; ``skip``: occasions let through first;
+``every``: strikes one in N of the others; ``path``: strikes only requests whose path contains this text."""
 
 
 class Faults:
@@ -97,6 +29,7 @@ class Faults:
         self._strikes: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._sudden: dict[str, list[Callable[[Args], None]]] = {}
+        self._heard: list[Callable[[], None]] = []
 
     def set(self, name: str, args: Args | None = None) -> None:
         """Switch a fault on, or change its arguments; ``{"off": true}`` switches it off.
@@ -116,7 +49,11 @@ class Faults:
         if unknown:
             raise UsageError(f"fault {name!r} takes no {unknown[0]!r}", "It takes: " + ", ".join(known))
         wrong = [key for key, value in given.items() if isinstance(known[key], str) != isinstance(value, str)]
-        if wrong or int(given.get("every", 1)) < 1 or int(given.get("count", 0)) < 0:
+        if (
+            wrong
+            or int(given.get("every", 1)) < 1
+            or min(int(given.get(one, 0)) for one in ("count", "skip")) < 0
+        ):
             raise UsageError(f"wrong arguments for fault {name!r}: {given}")
         full = {**known, **given}
         if kind.sudden:
@@ -146,7 +83,8 @@ class Faults:
         if args is None or str(args["path"]) not in path:
             return None
         self._seen[name] += 1
-        if self._seen[name] % int(args["every"]):
+        turn = self._seen[name] - int(args["skip"])
+        if turn <= 0 or turn % int(args["every"]):
             return None
         self._strikes[name] += 1
         if args["count"] and self._strikes[name] >= int(args["count"]):
@@ -156,6 +94,10 @@ class Faults:
     def on_sudden(self, name: str, act: Callable[[Args], None]) -> None:
         """Have ``act`` called whenever a sudden fault happens."""
         self._sudden.setdefault(name, []).append(act)
+
+    def on_change(self, act: Callable[[], None]) -> None:
+        """Have ``act`` called at every switch of any fault."""
+        self._heard.append(act)
 
     async def wait_change(self) -> None:
         """Return at the next switch of any fault."""
@@ -172,6 +114,8 @@ class Faults:
         # Everybody waiting gets this change; those who wait from now on get the next.
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        for act in self._heard:
+            act()
 
 
 def parse_fault(text: str) -> tuple[str, dict[str, Value]]:

@@ -19,8 +19,10 @@ from tradetui.domain.events import Holding
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
 from tradetui.domain.position import Position
+from tradetui.domain.records import freeze
+from tradetui.domain.thawing import thaw
 from tradetui.exchange.exchange import Exchange
-from tradetui.exchange.orders import OrderState, RawStatus, Trade
+from tradetui.exchange.orders import GttState, OrderState, RawStatus, Trade
 from tradetui.simulator.tokens import USER_ID
 
 _FORMAT = 1
@@ -38,6 +40,7 @@ class Kept:
         holdings: The demat account.
         histories: Every step of every order.
         trades: Every fill.
+        gtts: Every good-till-triggered order.
     """
 
     world: str
@@ -47,6 +50,7 @@ class Kept:
     holdings: tuple[Holding, ...] = ()
     histories: tuple[tuple[OrderState, ...], ...] = ()
     trades: tuple[Trade, ...] = ()
+    gtts: tuple[GttState, ...] = ()
 
     @property
     def day(self) -> date:
@@ -61,6 +65,7 @@ class Kept:
             used.append(int(steps[-1].order_id[6:]))
             used.append(int(steps[-1].exchange_order_id[2:] or 0))
         used.extend(int(trade.trade_id) for trade in self.trades)
+        used.extend(int(gtt.gtt_id[-8:]) for gtt in self.gtts)
         return max(used) + 1
 
     def seat(self, exchange: Exchange) -> None:
@@ -69,6 +74,8 @@ class Kept:
         for order in working:
             exchange.restore(order)
         exchange.remember(self.histories, self.trades)
+        for gtt in self.gtts:
+            exchange.restore_gtt(gtt)
 
 
 def snapshot(world: str, clock_ns: int, exchange: Exchange) -> Kept:
@@ -81,6 +88,7 @@ def snapshot(world: str, clock_ns: int, exchange: Exchange) -> Kept:
         tuple(replace(holding, used_qty=0) for holding in exchange.holdings(USER_ID)),
         tuple(tuple(exchange.history(USER_ID, order.order_id)) for order in exchange.orders(USER_ID)),
         tuple(exchange.trades(USER_ID)),
+        tuple(exchange.gtts(USER_ID)),
     )
 
 
@@ -88,7 +96,7 @@ def save(path: Path, kept: Kept) -> None:
     """Write the file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    text = json.dumps({"format": _FORMAT, **asdict(kept)}, separators=(",", ":"))
+    text = json.dumps({"format": _FORMAT, **asdict(kept), "gtts": freeze(kept.gtts)}, separators=(",", ":"))
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
@@ -117,6 +125,7 @@ def load(path: Path) -> Kept | None:
             holdings=tuple(_holding(one) for one in row["holdings"]),
             histories=tuple(tuple(_order(step) for step in steps) for steps in row["histories"]),
             trades=tuple(_trade(one) for one in row["trades"]),
+            gtts=thaw(tuple[GttState, ...], row.get("gtts", [])),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} holds no simulated day ({error})", "Move it away to start over") from error
@@ -166,4 +175,5 @@ def without_expired(kept: Kept, listed: Collection[str]) -> Kept:
         positions=tuple(one for one in kept.positions if one.instrument_key in listed),
         holdings=tuple(one for one in kept.holdings if one.instrument_key in listed),
         histories=tuple(steps for steps in kept.histories if steps[-1].key in listed),
+        gtts=tuple(gtt for gtt in kept.gtts if gtt.key in listed),
     )

@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from tradetui.domain.order import Product
-from tradetui.exchange.orders import ExchangeEvent, OrderChanged, Traded
+from tradetui.exchange.orders import ExchangeEvent, GttChanged, OrderChanged, OrderState, Traded
 from tradetui.simulator.faults import Args
 from tradetui.simulator.rest.envelope import ApiError, dumps, success
+from tradetui.simulator.rest.gtt_rows import gtt_update
 from tradetui.simulator.rest.rows import holding_update, order_update, position_update
 from tradetui.simulator.state import SimState
 from tradetui.simulator.tokens import USER_ID, bearer_of
@@ -116,7 +117,9 @@ class PortfolioStream:
         self._clients: list[_Client] = []
         self._pinger: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[bool]] = set()
+        self._oldest: dict[str, Mapping[str, Any]] = {}
         venue.listen(self._hear)
+        venue.on_conversion(self._push_positions)
         state.faults.on_sudden("drop", self._drop)
 
     def add_rest_routes(self, router: web.UrlDispatcher) -> None:
@@ -146,23 +149,45 @@ class PortfolioStream:
     def _hear(self, events: Sequence[ExchangeEvent]) -> None:
         if not self._clients:
             return
+        missing: set[str] = set()
         for event in events:
             if isinstance(event, OrderChanged):
-                order = event.order
-                self._push("order", order_update(order, self._venue.instruments[order.key]))
-            elif isinstance(event, Traded):
+                if event.order.order_id in missing:
+                    missing.discard(event.order.order_id)
+                else:
+                    self._push_order(event.order)
+            elif isinstance(event, GttChanged):
+                gtt = event.gtt
+                self._push("gtt_order", gtt_update(gtt, self._venue.instruments[gtt.key]))
+            elif self._state.faults.strike("missing-fill", SOCKET_PATH) is not None:
+                # Nothing of this fill is pushed: not the account's frames, nor the order's that comes next.
+                missing.add(event.trade.order_id)
+            else:
                 self._push_account(event)
 
+    def _push_order(self, order: OrderState) -> None:
+        body = order_update(order, self._venue.instruments[order.key])
+        self._push("order", body)
+        oldest = self._oldest.setdefault(order.order_id, body)
+        if oldest is not body and self._state.faults.strike("stale-push", SOCKET_PATH) is not None:
+            self._push("order", oldest)
+
     def _push_account(self, event: Traded) -> None:
-        trade, venue = event.trade, self._venue
-        instrument = venue.instruments[trade.instrument_key]
-        for position in venue.exchange.positions(USER_ID):
-            if (position.instrument_key, position.product) == (trade.instrument_key, trade.product):
-                self._push("position", position_update(position, instrument))
+        trade = event.trade
+        self._push_positions(trade.instrument_key, (trade.product,))
         if trade.product is Product.DELIVERY:
-            for holding in venue.exchange.holdings(USER_ID):
+            for holding in self._venue.exchange.holdings(USER_ID):
                 if holding.instrument_key == trade.instrument_key:
+                    instrument = self._venue.instruments[holding.instrument_key]
                     self._push("holding", holding_update(holding, instrument))
+
+    def _push_positions(self, key: str, products: Collection[Product] = tuple(Product)) -> None:
+        """The positions in one instrument, as they stand."""
+        if not self._clients:
+            return
+        for figures in self._venue.day_figures():
+            if figures.position.instrument_key == key and figures.position.product in products:
+                self._push("position", position_update(figures, self._venue.instruments[key]))
 
     def _push(self, kind: str, body: Mapping[str, Any]) -> None:
         text = dumps(body)
@@ -188,7 +213,9 @@ class PortfolioStream:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self._state.counts["portfolio:handshake"] += 1
         ticket = self._state.tokens.redeem_ticket(_TICKET, request.query.get("code", ""))
-        if self._state.faults.strike("feed-403", request.path) or ticket is None:
+        faults, path = self._state.faults, request.path
+        barred = faults.strike("feed-403", path) or faults.strike("portfolio-403", path)
+        if barred or ticket is None:
             return web.Response(status=403)
         types, _, token = ticket.detail.partition(" ")
         if not self._token_ok(token, request.path):

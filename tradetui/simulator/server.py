@@ -30,10 +30,14 @@ from tradetui.simulator.clock import SimClock
 from tradetui.simulator.control import Control
 from tradetui.simulator.faults import Faults, parse_fault
 from tradetui.simulator.feed import FeedHub
+from tradetui.simulator.hand import Hand
+from tradetui.simulator.listeners import Listeners
 from tradetui.simulator.login import Login
 from tradetui.simulator.portfolio import PortfolioStream
 from tradetui.simulator.rest.candles import CandlesApi
 from tradetui.simulator.rest.files import AssetFiles
+from tradetui.simulator.rest.funds import FundsApi
+from tradetui.simulator.rest.gtt import GttApi
 from tradetui.simulator.rest.guard import Guard
 from tradetui.simulator.rest.orders import OrdersApi
 from tradetui.simulator.rest.portfolio import PortfolioApi
@@ -81,6 +85,7 @@ class SimulatorServer:
         for text in options.faults:
             self.faults.set(*parse_fault(text))
         self._runners: list[web.AppRunner] = []
+        self._listeners = Listeners(HOST, self.faults)
         self._state: SimState | None = None
         self._venue: Venue | None = None
         self._feed: FeedHub | None = None
@@ -148,6 +153,7 @@ class SimulatorServer:
         for part in (self._feed, self._stream):
             if part is not None:
                 await part.close()
+        await self._listeners.close()
         for runner in reversed(self._runners):
             await runner.cleanup()
         self._runners.clear()
@@ -213,17 +219,20 @@ class SimulatorServer:
         self._feed = FeedHub(state, built.world, board, calendar)
         venue.on_relist(self._feed.relist)
         self._stream = PortfolioStream(state, venue)
-        control = Control(state, partial(truth, venue), self.jump, built.name, built.label)
+        hand = Hand(venue, self._feed.publish, self.faults)
+        control = Control(state, partial(truth, venue), self.jump, built.name, built.label, hand)
         apps = self._applications(state, venue, calendar, control)
         apps["assets"] = AssetFiles(built.world.master_rows).application()
         apps["control"] = control.application()
+        runners: dict[str, web.AppRunner] = {}
         for name, app in apps.items():
             runner = web.AppRunner(
                 app, access_log=None, shutdown_timeout=_SHUTDOWN_S, max_line_size=_MAX_LINE
             )
             self._runners.append(runner)
             await runner.setup()
-            await web.SockSite(runner, sockets[name]).start()
+            runners[name] = runner
+        await self._listeners.open(runners, sockets)
         self._feed.start()
         self._stream.start()
         self._driver = asyncio.create_task(self._drive(venue, self._feed))
@@ -263,6 +272,8 @@ class SimulatorServer:
             Login(state),
             UserApi(state, venue),
             PortfolioApi(state, venue),
+            GttApi(state, venue),
+            FundsApi(state, venue),
             SeveralApi(state, venue),
             QuotesApi(state, venue),
             CandlesApi(state, venue),

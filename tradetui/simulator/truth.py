@@ -6,7 +6,7 @@ from typing import Any
 
 from tradetui.domain.money import to_rupees
 from tradetui.domain.order import Side
-from tradetui.exchange.orders import OrderState, Trade
+from tradetui.exchange.orders import GttState, OrderState, Trade
 from tradetui.simulator.tokens import USER_ID
 from tradetui.simulator.venue import Venue
 
@@ -17,6 +17,7 @@ def truth(venue: Venue) -> dict[str, Any]:
     return {
         "orders": [order_truth(order) for order in exchange.orders(USER_ID)],
         "fills": [trade_truth(trade) for trade in exchange.trades(USER_ID)],
+        "gtts": [gtt_truth(gtt) for gtt in exchange.gtts(USER_ID)],
         "positions": [
             {
                 "instrument_key": position.instrument_key,
@@ -62,6 +63,30 @@ def order_truth(order: OrderState) -> dict[str, Any]:
         "average_price": to_rupees(order.average_price),
         "message": order.message,
         "placed_ms": order.placed_ns // 1_000_000,
+        "placed_by": order.placed_by,
+        "gtt_id": order.gtt_id,
+    }
+
+
+def gtt_truth(gtt: GttState) -> dict[str, Any]:
+    """A good-till-triggered order as `/state` shows it."""
+    return {
+        "gtt_id": gtt.gtt_id,
+        "instrument_key": gtt.key,
+        "side": gtt.request.side.value,
+        "qty": gtt.request.qty,
+        "product": gtt.request.product.value,
+        "exit_qty": gtt.exit_qty,
+        "rules": [
+            {
+                "strategy": one.rule.strategy.value,
+                "status": one.status.value,
+                "trigger_price": to_rupees(one.rule.trigger_price),
+                "order_id": one.order_id,
+                "message": one.message,
+            }
+            for one in gtt.rules
+        ],
     }
 
 

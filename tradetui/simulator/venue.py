@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tradetui.domain.calendar import Calendar, PhaseKind, Segment, ist_date, segment_of
-from tradetui.domain.calendar.ist import day_number
+from tradetui.domain.calendar import Calendar, Segment, ist_date, segment_of
+from tradetui.domain.calendar.ist import day_number, day_start_ns
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import Holding
+from tradetui.domain.gtt import GttRequest, GttRule
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price, floor_to_tick, to_price, to_rupees
-from tradetui.domain.order import OrderRequest
+from tradetui.domain.order import OrderRequest, Product, Side
+from tradetui.exchange.days import DayFigures
 from tradetui.exchange.exchange import Exchange
 from tradetui.exchange.orders import (
     Amendment,
@@ -29,13 +31,16 @@ from tradetui.exchange.orders import (
     Trade,
     Traded,
 )
+from tradetui.exchange.sessions import Phase, phase_word
 from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed
+from tradetui.simulator.bend import Bend
 from tradetui.simulator.board import Board
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.faults import Faults
 from tradetui.simulator.keep import Kept
 from tradetui.simulator.marks import band_of, ltpc_of, quotes_of
 from tradetui.simulator.tokens import USER_ID
+from tradetui.simulator.trouble import Trouble
 from tradetui.simulator.worlds.base import World, WorldUpdate
 
 _DEMO_HOLDINGS = ((25, 0), (100, 10))
@@ -84,18 +89,24 @@ class Venue:
         self.board = board
         self.calendar = calendar
         self.instruments: dict[str, Instrument] = {one.key: one for one in world.instruments}
+        self.bend = Bend(self.instruments)
+        board.bend = self.bend.state
         self._clock = clock
         self._faults = faults
+        self._trouble = Trouble(faults, self.instruments, self.bend)
         self._segments: dict[tuple[str, int], Segment | None] = {}
         self._seen: dict[str, _Seen] = {}
         self._listeners: list[Listener] = []
         self._on_relist: list[Callable[[], None]] = []
+        self._on_conversion: list[Callable[[str], None]] = []
         self.refuse_segment: Callable[[str], Refusal | None] = lambda _segment: None
         self._day = day_number(clock.now_ns())
         self.ended = asyncio.Event()
         self.exchange = Exchange(
             world.instruments, self.phase_of, first_serial=kept.next_serial if kept is not None else 1
         )
+        self.exchange.risk.source = self._risk_price
+        self.exchange.risk.at(clock.now_ns())
         if kept is None:
             self.exchange.add_account(USER_ID, opening, holdings=self._demo_holdings())
         else:
@@ -103,6 +114,9 @@ class Venue:
             kept.seat(self.exchange)
             for key in self.working_keys():
                 self._catch_up(key, clock.now_ns())
+        self.exchange.screen = self._trouble.screen
+        faults.on_change(self._switched)
+        self._switched()
 
     # --- time ----------------------------------------------------------------------------------------
 
@@ -126,7 +140,8 @@ class Venue:
                 continue
             await self._clock.drive_to(due_ns)
             until_ns = max(due_ns, self._clock.now_ns())
-            for update in self.world.advance(until_ns):
+            for made in self.world.advance(until_ns):
+                update = self.bend.update(made)
                 if day_number(update.t_ns) != self._day:
                     self._relist(update.t_ns)
                 self.take(update)
@@ -171,7 +186,7 @@ class Venue:
         """Show one update on the board, and to the exchange where an order works."""
         self.board.apply(update)
         for key in update.feeds:
-            if self.exchange.has_working(key):
+            if self.exchange.watches(key):
                 self._feed_exchange(key, update.feeds[key], update.t_ns)
 
     def _feed_exchange(self, key: str, update: Feed, t_ns: int) -> None:
@@ -183,9 +198,12 @@ class Venue:
         moved = market.vtt > seen.vtt or market.ltpc.ltt > seen.ltt
         qty = max(0, market.vtt - seen.vtt)
         seen.ltt, seen.vtt = market.ltpc.ltt, market.vtt
+        # Under the fault `partial` the book stays as the order left it, and what prints fills nobody.
+        starved = self._faults.active("partial") is not None
         if moved and market.ltpc.ltp > 0:
-            self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), qty, t_ns))
-        if update.fullFeed.marketFF.HasField("marketLevel"):
+            filling = 0 if starved else qty
+            self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), filling, t_ns))
+        if update.fullFeed.marketFF.HasField("marketLevel") and not starved:
             self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
 
     def _sync(self, key: str, t_ns: int) -> None:
@@ -194,7 +212,10 @@ class Venue:
         if market is None:
             return
         instrument = self.instruments[key]
-        self.exchange.set_band(key, band_of(instrument, self._band_close(instrument, market)))
+        close = self._band_close(instrument, market)
+        self.exchange.set_band(key, band_of(instrument, close), t_ns)
+        if Phase.of(self.phase_of(instrument, t_ns)) is Phase.PRE_OPEN:
+            self.exchange.set_reference(key, close)
         self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
         if market.ltpc.ltp > 0:
             self.exchange.set_last(key, to_price(market.ltpc.ltp))
@@ -238,9 +259,10 @@ class Venue:
                 self._segments[where] = None
         segment = self._segments[where]
         try:
-            return PhaseKind.CLOSED if segment is None else self.calendar.phase_at(segment, t_ns)
+            phase = None if segment is None else self.calendar.phase(segment, t_ns)
         except CalendarUnknown:
-            return PhaseKind.CLOSED
+            phase = None
+        return self._trouble.phase(instrument, phase_word(phase))
 
     def phase_now(self, instrument: Instrument) -> str:
         """What the exchange does in an instrument at this moment."""
@@ -254,13 +276,11 @@ class Venue:
         listed = self.instruments.get(request.instrument_key)
         if listed is not None and (locked := self.refuse_segment(listed.segment)) is not None:
             return Reply(refusal=locked)
-        if request.instrument_key in self.instruments and not self.exchange.has_working(
-            request.instrument_key
-        ):
-            self._sync(request.instrument_key, t_ns)
-        veto = self._faults.strike("reject")
-        refusal = None if veto is None else Refusal("RMS", str(veto["message"]))
-        reply = self.exchange.place(USER_ID, request, tag, t_ns, veto=refusal)
+        self._get_ready(request.instrument_key, t_ns)
+        partial = self._faults.strike("partial")
+        if partial is not None and listed is not None:
+            self._starve(listed, request, float(partial["percent"]), t_ns)
+        reply = self.exchange.place(USER_ID, request, tag, t_ns)
         self._report(reply.events)
         return reply
 
@@ -271,10 +291,53 @@ class Venue:
         return reply
 
     def cancel(self, order_id: str) -> Reply:
-        """Cancel a working order."""
+        """Cancel a working order; under the fault `late-cancel` it has filled a moment before."""
+        order = self.exchange.order(USER_ID, order_id)
+        rests = order is not None and not order.status.terminal and not order.waits_for_trigger
+        if order is not None and rests and self._faults.strike("late-cancel") is not None:
+            self._report(self.exchange.hit(order_id, order.remaining, self._clock.now_ns()))
         reply = self.exchange.cancel(USER_ID, order_id, self._clock.now_ns())
         self._report(reply.events)
         return reply
+
+    def place_gtt(self, request: GttRequest) -> Reply:
+        """Take a good-till-triggered order in."""
+        t_ns = self._clock.now_ns()
+        listed = self.instruments.get(request.instrument_key)
+        if listed is not None and (locked := self.refuse_segment(listed.segment)) is not None:
+            return Reply(refusal=locked)
+        self._get_ready(request.instrument_key, t_ns)
+        reply = self.exchange.place_gtt(USER_ID, request, t_ns)
+        self._report(reply.events)
+        return reply
+
+    def modify_gtt(self, gtt_id: str, qty: int, rules: tuple[GttRule, ...]) -> Reply:
+        """Replace quantity and rules of a GTT."""
+        reply = self.exchange.modify_gtt(USER_ID, gtt_id, qty, rules, self._clock.now_ns())
+        self._report(reply.events)
+        return reply
+
+    def cancel_gtt(self, gtt_id: str) -> Reply:
+        """End a GTT."""
+        reply = self.exchange.cancel_gtt(USER_ID, gtt_id, self._clock.now_ns())
+        self._report(reply.events)
+        return reply
+
+    def _get_ready(self, key: str, t_ns: int) -> None:
+        if key in self.instruments and not self.exchange.watches(key):
+            self._sync(key, t_ns)
+
+    def _starve(self, instrument: Instrument, request: OrderRequest, percent: float, t_ns: int) -> None:
+        """Leave only a part of an order's quantity in the book, at the best price of the other side."""
+        market = self._market(instrument.key)
+        if market is None:
+            return
+        bids, asks = quotes_of(market)
+        lots = max(1, int(request.qty * percent / 100) // instrument.lot_size)
+        buys = request.side is Side.BUY
+        bids = bids[:1] if buys else [(bids[0][0], lots * instrument.lot_size)] if bids else []
+        asks = ([(asks[0][0], lots * instrument.lot_size)] if asks else []) if buys else asks[:1]
+        self._report(self.exchange.set_external(instrument.key, bids, asks, t_ns))
 
     def orders(self) -> list[OrderState]:
         """Today's orders."""
@@ -286,11 +349,65 @@ class Venue:
 
     def funds(self) -> Funds:
         """Cash and margins."""
+        self.exchange.risk.at(self._clock.now_ns())
         return self.exchange.funds(USER_ID)
 
+    def day_figures(self) -> list[DayFigures]:
+        """Positions as today's book shows them."""
+        return self.exchange.day_figures(
+            USER_ID, self._clock.now_ns(), lambda key: to_price(self.close_of(key))
+        )
+
+    def convert(self, key: str, side: Side, qty: int, old: Product, new: Product) -> Reply:
+        """Move units of a position to another product, and tell who listens to positions."""
+        t_ns = self._clock.now_ns()
+        reply = self.exchange.convert(USER_ID, key, side, qty, old, new, t_ns)
+        self._report(reply.events)
+        if reply.refusal is None:
+            for act in self._on_conversion:
+                act(key)
+        return reply
+
+    def on_conversion(self, act: Callable[[str], None]) -> None:
+        """Have ``act`` called with the instrument of every conversion."""
+        self._on_conversion.append(act)
+
+    def _risk_price(self, key: str) -> Price | None:
+        """What a contract or an underlying stands at, for the exchange's risk file."""
+        rupees = self.last_of(key) or self.close_of(key)
+        return to_price(rupees) if rupees > 0 else None
+
     def working_keys(self) -> list[str]:
-        """Instruments in which an order works."""
-        return [key for key in self.instruments if self.exchange.has_working(key)]
+        """Instruments in which an order works or a GTT waits."""
+        return [key for key in self.instruments if self.exchange.watches(key)]
+
+    def now_ns(self) -> int:
+        """Exchange time, UTC ns."""
+        return self._clock.now_ns()
+
+    def report(self, events: Sequence[ExchangeEvent]) -> None:
+        """Tell everybody what a call on the exchange has caused."""
+        self._report(events)
+
+    def _switched(self) -> None:
+        """A fault was switched: halts, circuits and the broker's cut-off follow."""
+        t_ns = self._clock.now_ns()
+        self._trouble.set_circuits()
+        second = (t_ns - day_start_ns(ist_date(t_ns))) // 1_000_000_000
+        self.exchange.set_cut_off(self._trouble.cut_off_s(second))
+        self._report(self.exchange.halt(self._trouble.halts(), t_ns))
+        for key in self.working_keys():
+            if key in self.bend.one_sided:
+                self._show_circuit(key, t_ns)
+        self._report(self.exchange.advance(t_ns))
+
+    def _show_circuit(self, key: str, t_ns: int) -> None:
+        market = self._market(key)
+        if market is not None:
+            bids, asks = quotes_of(market)
+            gone = self.bend.one_sided[key]
+            book = ([], asks) if gone == "bids" else (bids, [])
+            self._report(self.exchange.set_external(key, *book, t_ns))
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called with everything the exchange reports, in order."""

@@ -101,6 +101,8 @@ class Guard:
             self._static_ip(request)
         self._service_hours(path, is_order="/order/" in path)
         answer = await handler(request)
+        if is_write and (early := faults.strike("early-push", path)):
+            await asyncio.sleep(float(early["ms"]) / 1000)
         if is_write and faults.strike("lost-ack-after", path):
             return _cut(request)
         if is_write and (garbled := faults.strike("garbled-ack", path)):

@@ -8,7 +8,8 @@ from tradetui.domain.calendar import ist_datetime
 from tradetui.domain.events import Holding
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import to_rupees
-from tradetui.domain.position import Position
+from tradetui.domain.order import Product
+from tradetui.exchange.days import DayFigures
 from tradetui.exchange.orders import OrderState, RawStatus, Trade
 from tradetui.simulator.tokens import USER_ID
 
@@ -60,7 +61,7 @@ def step_row(order: OrderState, instrument: Instrument) -> dict[str, Any]:
         "status": order.status.value,
         "tag": order.tag or None,
         "instrument_token": order.key,
-        "placed_by": USER_ID,
+        "placed_by": order.placed_by or USER_ID,
         "trading_symbol": instrument.symbol,
         "tradingsymbol": instrument.symbol,
         "order_type": request.order_type.value,
@@ -116,40 +117,52 @@ def trade_row(trade: Trade, instrument: Instrument, *, named_month: bool) -> dic
     }
 
 
-def _day_figures(position: Position) -> dict[str, Any]:
-    """What a position bought and sold; everything was traded today."""
-    buy_value, sell_value = to_rupees(position.buy_value), to_rupees(position.sell_value)
-    buy_price = buy_value / position.buy_qty / position.multiplier if position.buy_qty else 0.0
-    sell_price = sell_value / position.sell_qty / position.multiplier if position.sell_qty else 0.0
+def _day_figures(figures: DayFigures) -> dict[str, Any]:
+    """What a position bought and sold: today, and what was carried at its cost."""
+    position, multiplier = figures.position, figures.position.multiplier
+    overnight = to_rupees(figures.overnight_value)
+    carried_buy, carried_sell = max(0, figures.overnight_qty), max(0, -figures.overnight_qty)
+    day_buy, day_sell = to_rupees(figures.buy_value), to_rupees(figures.sell_value)
+    buy_value, sell_value = max(0.0, overnight) + day_buy, max(0.0, -overnight) + day_sell
     return {
         "quantity": position.qty,
         "average_price": to_rupees(position.average_price),
-        "buy_price": round(buy_price, 4),
-        "sell_price": round(sell_price, 4),
+        "buy_price": _per_unit(buy_value, carried_buy + figures.buy_qty, multiplier),
+        "sell_price": _per_unit(sell_value, carried_sell + figures.sell_qty, multiplier),
         "buy_value": buy_value,
         "sell_value": sell_value,
-        "day_buy_quantity": position.buy_qty,
-        "day_buy_price": round(buy_price, 4),
-        "day_buy_value": buy_value,
-        "day_sell_quantity": position.sell_qty,
-        "day_sell_price": round(sell_price, 4),
-        "day_sell_value": sell_value,
-        "overnight_quantity": 0,
-        "overnight_buy_quantity": 0,
-        "overnight_buy_amount": 0.0,
-        "overnight_sell_quantity": 0,
-        "overnight_sell_amount": 0.0,
+        "day_buy_quantity": figures.buy_qty,
+        "day_buy_price": _per_unit(day_buy, figures.buy_qty, multiplier),
+        "day_buy_value": day_buy,
+        "day_sell_quantity": figures.sell_qty,
+        "day_sell_price": _per_unit(day_sell, figures.sell_qty, multiplier),
+        "day_sell_value": day_sell,
+        "overnight_quantity": figures.overnight_qty,
+        "overnight_buy_quantity": carried_buy,
+        "overnight_buy_amount": max(0.0, overnight),
+        "overnight_sell_quantity": carried_sell,
+        "overnight_sell_amount": max(0.0, -overnight),
     }
 
 
-def position_row(position: Position, instrument: Instrument, last: float, close: float) -> dict[str, Any]:
-    """A position, closed ones included. ``last`` and ``close`` in rupees."""
-    cost, realised = to_rupees(position.cost), to_rupees(position.realised)
-    unrealised = round(position.qty * last * position.multiplier - cost, 4)
+def _per_unit(value: float, qty: int, multiplier: int) -> float:
+    return round(value / qty / multiplier, 4) if qty else 0.0
+
+
+def position_row(figures: DayFigures, instrument: Instrument, last: float, close: float) -> dict[str, Any]:
+    """A position, closed ones included. ``last`` and ``close`` in rupees.
+
+    Profit is the day's: what was carried counts from the previous close (`india-markets.md` 12). The
+    documentation's sample of MTF positions counts theirs from the entry.
+    """
+    position = figures.position
+    basis = position if position.product is Product.MTF else figures.today
+    realised = to_rupees(basis.realised)
+    unrealised = round(basis.qty * last * position.multiplier - to_rupees(basis.cost), 4)
     return {
         "exchange": exchange_word(instrument),
         "multiplier": float(position.multiplier),
-        "value": cost,
+        "value": to_rupees(position.cost),
         "pnl": round(realised + unrealised, 4),
         "product": position.product.value,
         "instrument_token": position.instrument_key,
@@ -159,12 +172,13 @@ def position_row(position: Position, instrument: Instrument, last: float, close:
         "realised": realised,
         "trading_symbol": instrument.symbol,
         "tradingsymbol": instrument.symbol,
-        **_day_figures(position),
+        **_day_figures(figures),
     }
 
 
-def position_update(position: Position, instrument: Instrument) -> dict[str, Any]:
+def position_update(figures: DayFigures, instrument: Instrument) -> dict[str, Any]:
     """A ``position`` frame: no prices of the market, and a segment where REST has an exchange."""
+    position = figures.position
     return {
         "update_type": "position",
         "instrument_token": position.instrument_key,
@@ -172,7 +186,7 @@ def position_update(position: Position, instrument: Instrument) -> dict[str, Any
         "exchange": instrument.segment,
         "product": position.product.value,
         "multiplier": position.multiplier,
-        **_day_figures(position),
+        **_day_figures(figures),
     }
 
 

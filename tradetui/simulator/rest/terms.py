@@ -34,7 +34,7 @@ def read_place(body: Body, listed: Mapping[str, Instrument]) -> tuple[Instrument
     if not isinstance(key, str) or not key:
         raise ApiError("UDAPI1026", property_path="instrument_token", invalid_value=key)
     instrument = one_key(key, listed, malformed="UDAPI1011")
-    qty = _whole(body, "quantity", missing="UDAPI1064")
+    qty = read_whole(body, "quantity", missing="UDAPI1064")
     if qty <= 0:
         raise ApiError("UDAPI1052", property_path="quantity", invalid_value=qty)
     if not isinstance(body.get("is_amo"), bool):
@@ -45,15 +45,15 @@ def read_place(body: Body, listed: Mapping[str, Instrument]) -> tuple[Instrument
         raise ApiError("UDAPI100036", property_path="tag", invalid_value=tag)
     request = OrderRequest(
         instrument_key=key,
-        side=_word(Side, body, "transaction_type", "UDAPI1057"),
+        side=read_word(Side, body, "transaction_type", "UDAPI1057"),
         qty=qty,
-        product=_word(Product, body, "product", "UDAPI1054"),
-        order_type=_word(OrderType, body, "order_type", "UDAPI1004"),
-        price=_price(body, "price", missing="UDAPI1061"),
-        trigger_price=_price(body, "trigger_price", missing="UDAPI1060"),
-        validity=_word(Validity, body, "validity", "UDAPI1007"),
-        disclosed_qty=_whole(body, "disclosed_quantity", missing="UDAPI1062"),
-        protection_pct=_protection(body, default=0),
+        product=read_word(Product, body, "product", "UDAPI1054"),
+        order_type=read_word(OrderType, body, "order_type", "UDAPI1004"),
+        price=read_price(body, "price", missing="UDAPI1061"),
+        trigger_price=read_price(body, "trigger_price", missing="UDAPI1060"),
+        validity=read_word(Validity, body, "validity", "UDAPI1007"),
+        disclosed_qty=read_whole(body, "disclosed_quantity", missing="UDAPI1062"),
+        protection_pct=read_protection(body, default=0),
     )
     return instrument, request, tag
 
@@ -75,13 +75,13 @@ def read_modify(body: Body, order: OrderState) -> Amendment:
     }
     full.update({name: value for name, value in body.items() if value is not None})
     return Amendment(
-        qty=_whole(full, "quantity", missing="UDAPI1064"),
-        price=_price(full, "price", missing="UDAPI1061"),
-        trigger_price=_price(full, "trigger_price", missing="UDAPI1060"),
-        order_type=_word(OrderType, full, "order_type", "UDAPI1004"),
-        validity=_word(Validity, full, "validity", "UDAPI1007"),
-        disclosed_qty=_whole(full, "disclosed_quantity", missing="UDAPI1062"),
-        protection_pct=_protection(full, default=now.protection_pct),
+        qty=read_whole(full, "quantity", missing="UDAPI1064"),
+        price=read_price(full, "price", missing="UDAPI1061"),
+        trigger_price=read_price(full, "trigger_price", missing="UDAPI1060"),
+        order_type=read_word(OrderType, full, "order_type", "UDAPI1004"),
+        validity=read_word(Validity, full, "validity", "UDAPI1007"),
+        disclosed_qty=read_whole(full, "disclosed_quantity", missing="UDAPI1062"),
+        protection_pct=read_protection(full, default=now.protection_pct),
     )
 
 
@@ -119,7 +119,12 @@ def parts_of(instrument: Instrument, qty: int) -> list[int]:
     return [most] * (count - 1) + [qty - most * (count - 1)]
 
 
-def _word(kind: type[_Word], body: Body, name: str, code: str) -> _Word:
+def read_word(kind: type[_Word], body: Body, name: str, code: str) -> _Word:
+    """A word of the protocol.
+
+    Raises:
+        ApiError: It is none (``code``).
+    """
     value = body.get(name)
     try:
         return kind(str(value))
@@ -127,7 +132,12 @@ def _word(kind: type[_Word], body: Body, name: str, code: str) -> _Word:
         raise ApiError(code, property_path=name, invalid_value=value) from error
 
 
-def _whole(body: Body, name: str, *, missing: str) -> int:
+def read_whole(body: Body, name: str, *, missing: str) -> int:
+    """A whole number.
+
+    Raises:
+        ApiError: It is missing (``missing``) or no whole number.
+    """
     value = body.get(name)
     if value is None:
         raise ApiError(missing, property_path=name)
@@ -136,7 +146,17 @@ def _whole(body: Body, name: str, *, missing: str) -> int:
     return int(value)
 
 
-def _price(body: Body, name: str, *, missing: str) -> Price:
+def read_price(body: Body, name: str, *, missing: str) -> Price:
+    """A price in rupees, 0 included.
+
+    Raises:
+        ApiError: There is none (``missing``), or it is no price.
+    """
+    """A price in rupees, 0 included.
+
+    Raises:
+        ApiError: It is missing (``missing``) or no price.
+    """
     value = body.get(name)
     if value is None:
         raise ApiError(missing, property_path=name)
@@ -148,7 +168,7 @@ def _price(body: Body, name: str, *, missing: str) -> Price:
         raise ApiError("UDAPI100036", property_path=name, invalid_value=str(value)) from error
 
 
-def _protection(body: Body, *, default: int) -> int:
+def read_protection(body: Body, *, default: int) -> int:
     """Market protection in whole percent; a fraction of a percent counts as the next whole one."""
     value = body.get("market_protection")
     if value is None:
