@@ -193,6 +193,7 @@ class Exchange(Services):
         gtt_id: str = "",
     ) -> str | Refusal:
         """Make an order and let it in, or reject it; the reason when not even an order is made."""
+        self.risk.at(t_ns)
         account = self._account(account_id)
         instrument = self._instruments.get(request.instrument_key)
         if instrument is None:

@@ -7,7 +7,7 @@ is reckoned for derivatives says in its basis that it is an estimate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -79,37 +79,36 @@ class MarginUse:
 
 
 class RiskPrices:
-    """Prices that margins are reckoned with: fixed for a while, as an exchange's risk file is.
+    """Prices that margins are reckoned with: each fixed when first asked for, until the next risk file.
 
     Args:
-        last: Last traded prices, for what was never fixed.
+        last: Last traded prices, the source unless `source` is set to a better one.
     """
 
     def __init__(self, last: Mapping[str, Price]) -> None:
-        self._last = last
-        self._fixed: dict[str, Price] = {}
+        self.source: Callable[[str], Price | None] = last.get
         self.day: date | None = None
         self.version = 0
+        self._file = 0
+        self._fixed: dict[str, Price] = {}
 
-    def begin(self, day: date) -> None:
-        """Forget the fixed prices: a new file is out."""
-        self._fixed.clear()
-        self.day = day
-        self.version += 1
-
-    def fix(self, key: str, price: Price) -> None:
-        """Fix one price until the next file."""
-        if self._fixed.get(key) != price:
-            self._fixed[key] = price
+    def at(self, t_ns: int) -> None:
+        """Let time pass: a new file forgets the fixed prices."""
+        number = risk_file(t_ns)
+        if number > self._file:
+            self._file = number
+            self._fixed.clear()
+            self.day = ist_date(t_ns)
             self.version += 1
-
-    def is_fixed(self, key: str) -> bool:
-        """Whether the present file has a price."""
-        return key in self._fixed
 
     def price(self, key: str) -> Price | None:
         """Price to reckon with; ``None`` when nothing is known."""
-        return self._fixed.get(key) or self._last.get(key) or None
+        known = self._fixed.get(key)
+        if known is None:
+            known = self.source(key)
+            if known:
+                self._fixed[key] = known
+        return known or None
 
 
 def risk_file(t_ns: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tradetui.domain.calendar.ist import day_number
 from tradetui.domain.errors import DomainError
@@ -12,7 +12,9 @@ from tradetui.domain.money import Price
 from tradetui.domain.position import Position
 from tradetui.exchange.accounts import Account
 from tradetui.exchange.book import Book
+from tradetui.exchange.days import DayFigures
 from tradetui.exchange.gtt import GttDesk
+from tradetui.exchange.margins import MarginUse
 from tradetui.exchange.matching import Matcher
 from tradetui.exchange.orders import ExchangeEvent, Funds, GttState, OrderState, Trade
 
@@ -85,6 +87,14 @@ class Readable:
     def funds(self, account_id: str) -> Funds:
         """Cash, margins, and what is free."""
         return self._account(account_id).funds()
+
+    def margin_use(self, account_id: str) -> MarginUse:
+        """Where the money of an account is."""
+        return self._account(account_id).margin_use()
+
+    def day_figures(self, account_id: str, t_ns: int, close_of: Callable[[str], Price]) -> list[DayFigures]:
+        """Positions of an account as the book of one day shows them; ``close_of`` gives previous closes."""
+        return self._account(account_id).day_figures(t_ns, close_of)
 
     def book(self, key: str) -> Book:
         """The order book of one instrument (read it, do not change it)."""

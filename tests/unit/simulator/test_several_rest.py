@@ -13,7 +13,7 @@ from tests.fixtures.simulated import OPTION, SHARE, Answer, Member, place_body, 
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
 
-MARKET = {"order_type": "MARKET", "price": 0, "market_protection": -1}
+MARKET: dict[str, Any] = {"order_type": "MARKET", "price": 0, "market_protection": -1}
 
 
 @pytest.fixture

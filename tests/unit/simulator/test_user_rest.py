@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,7 +13,7 @@ from tests.fixtures.simulated import OPTION, SHARE, Answer, Member, write_record
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
 
-MARKET = {"order_type": "MARKET", "price": 0, "market_protection": -1}
+MARKET: dict[str, Any] = {"order_type": "MARKET", "price": 0, "market_protection": -1}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Positions, holdings, funds, and what an order would cost (`upstox.md` 2.8, 2.9)."""
+"""Positions, holdings, conversion, and what an order would cost (`upstox.md` 2.8, 2.9)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from aiohttp import web
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.charges import Leg, broker_plan, charge_class, estimate
 from tradetui.domain.errors import DomainError, TradeTuiError
-from tradetui.domain.money import Money, Price, to_price, to_rupees
+from tradetui.domain.money import Price, to_price, to_rupees
 from tradetui.domain.order import Product, Side
-from tradetui.simulator.rest.envelope import ApiError, success
+from tradetui.simulator.rest.envelope import ApiError, json_body, success
 from tradetui.simulator.rest.keys import one_key
 from tradetui.simulator.rest.rows import holding_row, position_row
+from tradetui.simulator.rest.terms import read_whole, read_word
+from tradetui.simulator.rest.writes import refused
 from tradetui.simulator.state import SimState
 from tradetui.simulator.tokens import USER_ID
 from tradetui.simulator.venue import Venue
 
 _PLAN = "upstox"
-_EMPTY_PURSE = (
-    "available_margin", "used_margin", "payin_amount", "span_margin", "exposure_margin", "adhoc_margin",
-    "notional_cash",
-)  # fmt: skip
 
 
 class PortfolioApi:
-    """Handlers of ``/portfolio``, funds and brokerage.
+    """Handlers of ``/portfolio`` and brokerage.
 
     Args:
         state: The simulator's state.
@@ -42,8 +40,7 @@ class PortfolioApi:
         router.add_get("/v2/portfolio/short-term-positions", self.positions)
         router.add_get("/v3/portfolio/mtf-positions", self.mtf_positions)
         router.add_get("/v2/portfolio/long-term-holdings", self.holdings)
-        router.add_get("/v2/user/get-funds-and-margin", self.funds_v2)
-        router.add_get("/v3/user/get-funds-and-margin", self.funds_v3)
+        router.add_put("/v2/portfolio/convert-position", self.convert)
         router.add_get("/v2/charges/brokerage", self.brokerage)
 
     async def positions(self, _request: web.Request) -> web.Response:
@@ -67,77 +64,6 @@ class PortfolioApi:
                 )
                 for holding in venue.exchange.holdings(USER_ID)
             ]
-        )
-
-    async def funds_v2(self, request: web.Request) -> web.Response:
-        """Both purses; since July 2025 one holds everything."""
-        funds = self._venue.funds()
-        purses = {
-            "equity": {
-                **dict.fromkeys(_EMPTY_PURSE, 0.0),
-                "available_margin": to_rupees(funds.available),
-                "used_margin": to_rupees(funds.used),
-            },
-            "commodity": dict.fromkeys(_EMPTY_PURSE, 0.0),
-        }
-        names = {"SEC": "equity", "COM": "commodity"}
-        segment = request.query.get("segment")
-        if segment is None:
-            return success(purses)
-        if segment not in names:
-            raise ApiError("UDAPI100036", property_path="segment", invalid_value=segment)
-        return success({names[segment]: purses[names[segment]]})
-
-    async def funds_v3(self, _request: web.Request) -> web.Response:
-        """The tree of what may be used and what may not."""
-        funds = self._venue.funds()
-        opening, available, used = (to_rupees(v) for v in (funds.opening, funds.available, funds.used))
-        realised = to_rupees(funds.realised)
-        paid = round(to_rupees(Money(funds.opening + funds.realised - funds.cash)), 4)
-        loss = -min(0.0, realised)
-        margin_used = {
-            "total": used + max(0.0, paid),
-            "mtf": 0.0,
-            "span_exposure": used,
-            "cash_margin_var_elm": 0.0,
-            "premium_present": 0.0,
-            "delivery_margin": {"total": paid, "equity": paid, "fo_settlement": 0.0},
-        }
-        pledge_used = {
-            **dict.fromkeys(margin_used, 0.0),
-            "delivery_margin": _zero("total", "equity", "fo_settlement"),
-        }
-        return success(
-            {
-                "available_to_trade": {
-                    "total": available,
-                    "cash_available_to_trade": {
-                        "total": available,
-                        "cash": {
-                            "opening_balance": opening,
-                            "added_today": 0.0,
-                            "withdrawn_today": 0.0,
-                            "amount_from_stock_sale": max(0.0, -paid),
-                            "unpaid_charges": 0.0,
-                        },
-                        "margin_used": {
-                            **margin_used,
-                            "loss": {"total": loss, "realised": loss, "unrealised": 0.0},
-                        },
-                    },
-                    "pledge_available_to_trade": {
-                        "total": 0.0,
-                        "margin_from_pledge": _zero("total", "equity", "mutual_funds"),
-                        "margin_used": pledge_used,
-                    },
-                },
-                "unavailable_to_trade": {
-                    "cash_unavailable_to_trade": {
-                        "unsettled_profit": {"todays_profit": 0.0, "previous_days": 0.0}
-                    },
-                    "pledge_unavailable_to_trade": _zero("equity", "mutual_funds"),
-                },
-            }
         )
 
     async def brokerage(self, request: web.Request) -> web.Response:
@@ -169,17 +95,40 @@ class PortfolioApi:
             }
         )
 
+    async def convert(self, request: web.Request) -> web.Response:
+        """Move units of a position to another product."""
+        body = await json_body(request)
+        key = body.get("instrument_token")
+        if not isinstance(key, str) or not key:
+            raise ApiError("UDAPI1026", property_path="instrument_token", invalid_value=key)
+        instrument = one_key(key, self._venue.instruments, malformed="UDAPI1011")
+        qty = read_whole(body, "quantity", missing="UDAPI1064")
+        if qty <= 0:
+            raise ApiError("UDAPI1052", property_path="quantity", invalid_value=qty)
+        if qty % instrument.lot_size:
+            raise ApiError("UDAPI1064", message=f"The 'quantity' must be in lots of {instrument.lot_size}")
+        reply = self._venue.convert(
+            key,
+            read_word(Side, body, "transaction_type", "UDAPI1057"),
+            qty,
+            read_word(Product, body, "old_product", "UDAPI1033"),
+            read_word(Product, body, "new_product", "UDAPI1034"),
+        )
+        if reply.refusal is not None:
+            raise refused(reply.refusal)
+        return success({"status": "complete"})
+
     def _positions(self, *, mtf: bool) -> list[dict[str, Any]]:
         venue = self._venue
         return [
             position_row(
-                position,
-                venue.instruments[position.instrument_key],
-                venue.last_of(position.instrument_key),
-                venue.close_of(position.instrument_key),
+                figures,
+                venue.instruments[figures.position.instrument_key],
+                venue.last_of(figures.position.instrument_key),
+                venue.close_of(figures.position.instrument_key),
             )
-            for position in venue.exchange.positions(USER_ID)
-            if (position.product is Product.MTF) is mtf
+            for figures in venue.day_figures()
+            if (figures.position.product is Product.MTF) is mtf
         ]
 
     def _leg(self, request: web.Request) -> tuple[Leg, Product]:
@@ -220,7 +169,3 @@ def _price(text: str) -> Price:
     if price <= 0:
         raise ApiError("UDAPI1065", property_path="price", invalid_value=text)
     return price
-
-
-def _zero(*names: str) -> dict[str, float]:
-    return dict.fromkeys(names, 0.0)
