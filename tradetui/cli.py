@@ -1,5 +1,7 @@
 """The command table: names, flags, exit codes. Bodies live in `commands/` and are imported when they run.
 
+What is about orders and money has its names and flags in `commands/table.py`.
+
 Nothing but typer and the standard library is imported here, so that ``--help`` stays fast (ADR 0003 gives the
 figures). Exit codes: 0 did it, 1 did not, 2 wrong use.
 """
@@ -14,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from tradetui import __version__
+from tradetui.commands import table
 
 app = typer.Typer(
     name="tradetui",
@@ -75,6 +78,9 @@ def run(
     url_feed: UrlFeed = None,
     url_assets: UrlAssets = None,
     live: Annotated[bool, typer.Option("--live", help="Real orders. Starts disarmed.")] = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="As --live, on a simulator: arming, watchdog, no real order.")
+    ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No screen.")] = False,
     lasting: Annotated[str | None, typer.Option("--for", help="Stop after so long: 30s, 5m, 2h.")] = None,
     until_end: Annotated[
@@ -100,6 +106,7 @@ def run(
                 home=home,
                 urls=(url_main, url_order, url_feed, url_assets),
                 live=live,
+                rehearse=rehearse,
                 headless=headless,
                 lasting=lasting,
                 until_end=until_end,
@@ -272,6 +279,51 @@ def sim(
 
 
 @app.command()
+def kill(
+    flatten: Annotated[bool, typer.Option("--flatten", help="Stage 2: close positions too.")] = False,
+    include: Annotated[
+        str, typer.Option("--include", help="What stage 2 closes beyond intraday and F&O: delivery,mtf.")
+    ] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Take the kill file away, and do no more.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Upstox's account, whatever the last run traded on.")
+    ] = False,
+    home: Home = None,
+    url_main: UrlMain = None,
+    url_order: UrlOrder = None,
+    url_feed: UrlFeed = None,
+    url_assets: UrlAssets = None,
+    as_json: AsJson = False,
+    token_stdin: TokenStdin = False,
+) -> None:
+    """Stop trading: cancel what opens risk, and close positions with --flatten. Works without an engine."""
+    from tradetui.commands.kill import KillOptions, run_kill
+
+    raise SystemExit(
+        run_kill(
+            KillOptions(
+                home=home,
+                urls=(url_main, url_order, url_feed, url_assets),
+                flatten=flatten,
+                include=include,
+                live=live,
+                clear=clear,
+                token_stdin=token_stdin,
+                as_json=as_json,
+            )
+        )
+    )
+
+
+@app.command(hidden=True)
+def watchdog() -> None:
+    """Stand by while orders may be live; started by `run` itself."""
+    from tradetui.commands.watchdog import run_watchdog
+
+    raise SystemExit(run_watchdog())
+
+
+@app.command()
 def doctor(
     home: Home = None,
     url_main: UrlMain = None,
@@ -328,6 +380,9 @@ def bench(
     from tradetui.commands.bench import BenchOptions, run_bench
 
     raise SystemExit(run_bench(BenchOptions(name, instruments, rate, mode, seconds, as_json)))
+
+
+table.add_to(app)
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tradetui import config
 from tradetui.commands.shared import start_logging, token_from_pipe
+from tradetui.commands.signals import HangUp, KillSignals, hang_up_headless
 from tradetui.domain.errors import TradeTuiError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class RunOptions:
     home: str | None = None
     urls: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
     live: bool = False
+    rehearse: bool = False
     headless: bool = False
     lasting: str | None = None
     until_end: bool = False
@@ -72,9 +74,10 @@ def run_workstation(options: RunOptions) -> int:
     place = config.home(options.home)
     settings = config.load(place.config_file)
     token = token_from_pipe(options.token_stdin, "run")
+    kills = KillSignals()
     if options.headless:
-        return _headless(options, place, settings, token, lasting)
-    return _screen(options, place, settings, token, lasting)
+        return _headless(options, place, settings, token, lasting, kills)
+    return _screen(options, place, settings, token, lasting, kills)
 
 
 def _parts(
@@ -88,6 +91,7 @@ def _parts(
             settings=settings,
             urls=options.urls,
             live=options.live,
+            rehearse=options.rehearse,
             token=token,
             ends=options.until_end,
             record=options.record or settings.storage.record,
@@ -102,13 +106,18 @@ def _parts(
 
 
 def _headless(
-    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+    options: RunOptions,
+    place: config.Home,
+    settings: config.Config,
+    token: str,
+    lasting: float | None,
+    kills: KillSignals,
 ) -> int:
     from tradetui.runtime.handle import loop_factory
 
     start_logging(place, settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        summary = runner.run(_run_headless(options, place, settings, token, lasting))
+        summary = runner.run(_run_headless(options, place, settings, token, lasting, kills))
     if options.as_json:
         print(json.dumps(summary))
     else:
@@ -118,8 +127,14 @@ def _headless(
 
 
 async def _run_headless(
-    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+    options: RunOptions,
+    place: config.Home,
+    settings: config.Config,
+    token: str,
+    lasting: float | None,
+    kills: KillSignals,
 ) -> dict[str, Any]:
+    from tradetui.commands.serve import add_control
     from tradetui.runtime.core import Runtime
     from tradetui.runtime.notices import NoticeBoard
 
@@ -134,18 +149,30 @@ async def _run_headless(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    stay = settings.screen.hang_up == "stay"
+    loop.add_signal_handler(signal.SIGHUP, lambda: hang_up_headless(stay, lambda: runtime, stop))
+    kills.use_loop(loop)
     parts = await _parts(options, place, settings, token)
     runtime = Runtime(parts)
+    add_control(runtime, place, settings)
     runtime.listeners.append(NoticeBoard(parts.universe).heard)
     if stopped_early.is_set():
         runtime.stop()
+    submitting = loop.create_task(_attach(kills, runtime))
     timer = loop.create_task(_stop_after(runtime, lasting)) if lasting is not None else None
     try:
         await runtime.run()
     finally:
+        submitting.cancel()
         if timer is not None:
             timer.cancel()
     return runtime.summary()
+
+
+async def _attach(kills: KillSignals, runtime: Runtime) -> None:
+    """Let the kill signals through once there is an account that they can act on."""
+    await runtime.started.wait()
+    kills.attach(lambda event: runtime.take(replace(event, t_ns=runtime.parts.clock.now_ns())))
 
 
 async def _stop_after(runtime: Runtime, seconds: float) -> None:
@@ -158,7 +185,12 @@ async def _stop_after(runtime: Runtime, seconds: float) -> None:
 
 
 def _screen(
-    options: RunOptions, place: config.Home, settings: config.Config, token: str, lasting: float | None
+    options: RunOptions,
+    place: config.Home,
+    settings: config.Config,
+    token: str,
+    lasting: float | None,
+    kills: KillSignals,
 ) -> int:
     if not sys.stdin.isatty() and not options.token_stdin:
         raise UsageError("the screen needs a terminal", "use --headless where there is none")
@@ -176,13 +208,21 @@ def _screen(
         rows = start_logging(place, settings).rows
         told.append(rows)
         logging.getLogger(__name__).info("loading the engine")
+        from tradetui.commands.serve import add_control
         from tradetui.runtime.handle import RuntimeHandle
 
-        handle = RuntimeHandle(lambda: _parts(options, place, settings, token), rows)
+        handle = RuntimeHandle(
+            lambda: _parts(options, place, settings, token),
+            rows,
+            lambda runtime: add_control(runtime, place, settings),
+        )
         held.append(handle)
-        return handle.start()
+        handle.start()
+        kills.attach(handle.submit)
+        return handle
 
     screen = settings.screen
+    hang_up = HangUp(screen.hang_up == "stay", lambda: held[-1] if held else None)
     app = TradeApp(
         start,
         UiSettings(
@@ -192,6 +232,7 @@ def _screen(
             ascii=screen.ascii,
             keys={action: (key,) for action, key in screen.keys.items()},
             early_log=lambda: tuple(told[0]) if told else (),
+            hang_up=hang_up,
         ),
     )
     if lasting is not None:
@@ -200,6 +241,9 @@ def _screen(
         timer.start()
     code = app.run(mouse=True) or 0
     for handle in held:
+        if hang_up.stayed:
+            handle.wait()
+            code = 0
         handle.stop()
         if not handle.join(STOP_WAIT_S):
             raise TradeTuiError("the engine did not stop in time", "see the log file")

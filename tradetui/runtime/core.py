@@ -13,8 +13,9 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from tradetui.brokers.upstox.tokens import AccessToken, in_ist
 from tradetui.domain.errors import AuthError, TradeTuiError
 from tradetui.domain.events import Event, FeedEvent, FeedState, TickEvent, TimeEvent
 from tradetui.domain.instrument import Instrument
@@ -22,8 +23,11 @@ from tradetui.domain.records import Record, RecordKind
 from tradetui.engine import Outcome
 from tradetui.ports import FeedMode
 from tradetui.runtime.day_end import day_stats
+from tradetui.runtime.lists import keep_lists
+from tradetui.runtime.outside import KillWatch
 from tradetui.runtime.pump import Pump
 from tradetui.runtime.telemetry import Latency, LoopLag, rss_mb
+from tradetui.wiring.login import Login
 from tradetui.wiring.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -33,6 +37,20 @@ _TIMER_S: Final = 0.1
 _STOP_DEADLINE_S: Final = 10.0
 _DAY_STATS_EVERY_S: Final = 300.0
 """A run that goes on over night keeps what the session ended with long before the next one begins."""
+_LOGIN_EVERY_S: Final = 2.0
+"""Between looks for a new login while one is needed."""
+_LOGIN_WARN_NS: Final = 15 * 60 * NS_PER_S
+"""How long before its end a login is called short."""
+
+
+class Service(Protocol):
+    """Something that runs beside the engine, on its loop, for as long as it runs."""
+
+    async def start(self) -> None:
+        """Begin; an error of ours is said and leaves the run without it."""
+
+    async def close(self) -> None:
+        """End."""
 
 
 class Runtime:
@@ -53,6 +71,7 @@ class Runtime:
         self.bars: dict[int, int] = {}
         self.signals = 0
         self.listeners: list[Callable[[Event, Outcome], None]] = []
+        self.services: list[Service] = []
         self.pump = Pump(self.engine, parts.broker, parts.journal, parts.record_event, self._heard)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -61,6 +80,12 @@ class Runtime:
         self._loading: set[asyncio.Task[None]] = set()
         self.started = asyncio.Event()
         self.feed_ended = False
+        self.login_trouble = ""
+        """Why a new login is needed, in words; empty while none is."""
+        self._feed_was_up = False
+        self._new_login = asyncio.Event()
+        self.steps = 0
+        self._outside = KillWatch(parts.kill_dir, self.take, parts.clock.now_ns)
 
     # --- events ---------------------------------------------------------------------------------------
 
@@ -68,11 +93,17 @@ class Runtime:
         """The sink of feeds and brokers: called on the loop, works the event off before it returns."""
         if isinstance(event, TickEvent):
             self._arrived_ns = getattr(self.parts.feed, "received_ns", 0) or time.perf_counter_ns()
-        elif isinstance(event, FeedEvent) and event.state is FeedState.ENDED:
-            self.feed_ended = True
+        elif isinstance(event, FeedEvent):
+            self._feed_was_up |= event.state is FeedState.UP
+            self.feed_ended |= event.state is FeedState.ENDED
         self.pump.take(event)
 
     def _heard(self, event: Event, outcome: Outcome) -> None:
+        self.steps += 1
+        if outcome.commands:
+            with contextlib.suppress(TradeTuiError):
+                self._beat()  # whoever watches knows of an order as soon as there may be one
+        self._outside.heard(event)
         store = self.parts.store
         if isinstance(event, TickEvent):
             self.frames += 1
@@ -112,20 +143,30 @@ class Runtime:
         if self._stop_wanted:
             self._stop.set()
         async with self._opened():
+            self._outside.look()
             tasks = [
-                asyncio.create_task(self.parts.feed.run(self.take), name="feed"),
+                asyncio.create_task(self._run_feed(), name="feed"),
                 asyncio.create_task(self._tick_time(), name="timer"),
                 asyncio.create_task(self.lag.watch(), name="lag"),
                 asyncio.create_task(self._keep_days(), name="day figures"),
+                asyncio.create_task(self._watch_login(), name="login"),
             ]
+            if self.parts.lists is not None:
+                lists = keep_lists(self.parts.lists, self.parts.clock, self.take)
+                tasks.append(asyncio.create_task(lists, name="dated lists"))
             stop = asyncio.create_task(self._stop.wait(), name="stop")
             warm_up = asyncio.create_task(self._warm_up(self.parts.watch), name="warm-up")
             gc.collect()
             gc.freeze()
             self.started.set()
             try:
+                for service in self.services:
+                    with _said("a service of this run could not be started"):
+                        await service.start()
                 await self._until_over(tasks, stop)
             finally:
+                for service in self.services:
+                    await service.close()
                 for task in [*tasks, stop, warm_up]:
                     task.cancel()
                 await asyncio.gather(*tasks, stop, warm_up, return_exceptions=True)
@@ -150,17 +191,18 @@ class Runtime:
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        parts = self.parts
+        parts, well = self.parts, False
         try:
             self._note(RecordKind.RUN, {"what": "start", **parts.run_info})
             await parts.broker.start(self.take)
             for instrument in parts.watch:
                 self.watch(instrument)
             yield
+            well = True
         finally:
-            await self._close()
+            await self._close(well=well)
 
-    async def _close(self) -> None:
+    async def _close(self, *, well: bool) -> None:
         parts = self.parts
         try:
             async with asyncio.timeout(_STOP_DEADLINE_S):
@@ -172,12 +214,26 @@ class Runtime:
         self.pump.flush()
         with _said("the journal's last record could not be written"):
             self._note(RecordKind.RUN, {"what": "stop"})
+        if well and parts.lease is not None:
+            # Only after an end in good order; after a failure the watchdog has to look after what is open.
+            with _said("the lease could not be given back"):
+                await asyncio.to_thread(parts.lease.release)
         for step in reversed(parts.cleanup):
             with _said("a part did not close well"):
                 result = await asyncio.to_thread(step) if not asyncio.iscoroutinefunction(step) else step()
                 if asyncio.iscoroutine(result):
                     await result
         gc.unfreeze()
+
+    def remark(self, data: dict[str, Any]) -> None:
+        """Put something about this run into the journal that the engine has no part in.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        if self.pump.journal_error is not None:
+            raise self.pump.journal_error
+        self._note(RecordKind.RUN, data)
 
     def _note(self, kind: RecordKind, data: dict[str, Any]) -> None:
         record = Record(self.parts.clock.now_ns(), kind, data)
@@ -201,6 +257,75 @@ class Runtime:
         while True:
             await asyncio.sleep(_DAY_STATS_EVERY_S)
             await self._keep_day_stats()
+
+    # --- login ----------------------------------------------------------------------------------------
+
+    async def _run_feed(self) -> None:
+        """Stream; after a refused token, again with the next one.
+
+        A run without a screen whose very first token is refused ends instead: nobody would see why it waits.
+        """
+        while True:
+            try:
+                await self.parts.feed.run(self.take)
+            except AuthError:
+                if self.parts.login is None or not (self._stay_up or self._feed_was_up):
+                    raise
+                await self._new_login.wait()
+                self._new_login.clear()
+            else:
+                return
+
+    async def _watch_login(self) -> None:
+        """Ask for a new login in plain words when one is needed, and go on with it as soon as it is there."""
+        login = self.parts.login
+        said, warned_ns = "", 0
+        while True:
+            await asyncio.sleep(_LOGIN_EVERY_S)
+            if login is None:
+                continue
+            self.login_trouble = self._needs_login(login)
+            if not self.login_trouble:
+                said = ""
+                left_ns = login.expires_ns - self.parts.clock.now_ns()
+                if 0 < left_ns < _LOGIN_WARN_NS and warned_ns != login.expires_ns:
+                    warned_ns = login.expires_ns
+                    log.warning("the login ends in %d minutes: tradetui auth", left_ns // (60 * NS_PER_S) + 1)
+                continue
+            if said != self.login_trouble:
+                said = self.login_trouble
+                log.error(
+                    "%s; log in in another terminal: tradetui auth; this run goes on by itself then", said
+                )
+            try:
+                token = await login.look()
+                if token is not None:
+                    self.use_token(token)
+            except TradeTuiError as error:
+                if said != str(error):
+                    said = str(error)
+                    log.warning("no new login yet: %s", error)
+
+    def _needs_login(self, login: Login) -> str:
+        """Why the login does not serve any more; empty while it does."""
+        feed = self.engine.feed
+        refused = feed.reason if feed.state is FeedState.REFUSED else ""
+        return login.ended or self.engine.desk.manager.account_trouble or refused
+
+    def use_token(self, token: AccessToken) -> None:
+        """Go on with a new login, without a restart. On the loop only.
+
+        Raises:
+            AuthError: It was issued by another host.
+        """
+        if self.parts.login is None:
+            return
+        self.parts.login.use(token)
+        log.warning("logged in again at %s until %s", self.parts.login.label, in_ist(token.expires_ns))
+        self.login_trouble = ""
+        self._new_login.set()
+
+    # --- instruments ----------------------------------------------------------------------------------
 
     def watch(self, instrument: Instrument, mode: FeedMode = FeedMode.FULL) -> None:
         """Stream an instrument from now on."""
@@ -234,12 +359,27 @@ class Runtime:
         while True:
             await asyncio.sleep(_TIMER_S)
             self.pump.flush()
+            self._beat()
+            self._outside.tick()
             if self.parts.timed_by_feed:
                 continue
             now = clock.now_ns()
             if now - last >= NS_PER_S or now < last:
                 last = now
                 self.take(TimeEvent(now))
+
+    def _beat(self) -> None:
+        """Show from this loop that it turns, and how much there is to look after.
+
+        Raises:
+            StorageError: Somebody else has taken over; this run is over.
+        """
+        lease = self.parts.lease
+        if lease is None:
+            return
+        desk = self.engine.desk
+        working = sum(order.status.working for order in desk.manager.orders.values())
+        lease.beat(self.steps, working + len(desk.portfolio.open_positions()))
 
     # --- figures --------------------------------------------------------------------------------------
 

@@ -37,10 +37,17 @@ class RuntimeHandle:
     Args:
         make: Joins the parts.
         log_rows: Ring of log records for the log pane.
+        prepare: Gets the runtime before it starts, on its thread: adds services.
     """
 
-    def __init__(self, make: MakeParts, log_rows: deque[LogRow]) -> None:
+    def __init__(
+        self,
+        make: MakeParts,
+        log_rows: deque[LogRow],
+        prepare: Callable[[Runtime], None] = lambda runtime: None,
+    ) -> None:
         self._make = make
+        self._prepare = prepare
         self._log_rows = log_rows
         self._latest: Snapshot | None = None
         self._look = Look()
@@ -83,6 +90,7 @@ class RuntimeHandle:
         self._loop = asyncio.get_running_loop()
         parts = await self._make()
         runtime = self._runtime = Runtime(parts, stay_up=True)
+        self._prepare(runtime)
         board = NoticeBoard(parts.universe)
         runtime.listeners.append(board.heard)
         if self._stop_asked:
@@ -179,6 +187,11 @@ class RuntimeHandle:
         """Wait for the thread to end; ``False`` when it did not in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Wait for the thread to end, however long that takes; signals are handled meanwhile."""
+        while not self.join(0.5):
+            pass
 
     @property
     def runtime(self) -> Runtime | None:

@@ -6,6 +6,7 @@ imports of half a second) runs in a thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import threading
@@ -51,6 +52,7 @@ class UiSettings:
         mouse: Take clicks.
         tune_gc: Freeze what start-up made and collect less often, once the engine runs.
         early_log: Log records while there is no engine yet: what the start is doing.
+        hang_up: Called when the terminal went away; says whether the engine goes on without a screen.
         auto: Pull frames on a timer; tests turn it off and call `TradeApp.step`.
         clock_ms: A clock in ms that only grows; tests bring their own.
     """
@@ -65,6 +67,7 @@ class UiSettings:
     mouse: bool = True
     tune_gc: bool = True
     early_log: Callable[[], Sequence[LogRow]] = tuple
+    hang_up: Callable[[], bool] = lambda: False
     auto: bool = True
     clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
 
@@ -214,13 +217,9 @@ class TradeApp(App[int]):
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None:
-                try:
-                    loop.add_signal_handler(number, self.leave)
-                except (NotImplementedError, RuntimeError):
-                    return
+        for number, action in ((signal.SIGTERM, self.leave), (signal.SIGHUP, self.hung_up)):
+            with contextlib.suppress(NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, action)
 
     # --- keys -----------------------------------------------------------------------------------------
 
@@ -445,6 +444,13 @@ class TradeApp(App[int]):
             self.desk.handle.stop()
         code = 1 if self.desk.error else 0
         self.exit(code, return_code=code)
+
+    def hung_up(self) -> None:
+        """The terminal went away: the screen ends, and the engine with it unless it is worth more than that."""
+        self.leaving = True
+        if not self.settings.hang_up() and self.desk.handle is not None:
+            self.desk.handle.stop()
+        self.exit(0)
 
 
 def words_of(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 | mode | when | clock | feed | broker | account folder |
 |---|---|---|---|---|---|
 | SIM | no account, or loopback URLs | the exchange's, followed | Upstox, over loopback | Upstox, over loopback | ``sim-WORLD`` |
+| REHEARSAL | the same and ``--live`` | the exchange's, followed | Upstox, over loopback | Upstox, over loopback | ``sim-WORLD`` |
 | PAPER | logged in | the machine's | Upstox | paper, fed with live quotes | ``paper-HOST-USER`` |
 | LIVE | logged in and ``--live`` | the machine's | Upstox | Upstox | ``live-HOST-USER`` |
 
@@ -13,38 +14,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tradetui import __version__
 from tradetui.brokers.paper import PaperBroker
+from tradetui.brokers.paper_inquiries import PaperInquiries
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
 from tradetui.brokers.upstox.feed import UpstoxFeed
+from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor
+from tradetui.brokers.upstox.inquiries import UpstoxInquiries
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_sync import MasterFile
 from tradetui.config import Config, Home
 from tradetui.domain.calendar import Calendar, ist_date, segment_of
-from tradetui.domain.errors import CalendarUnknown, JournalDamaged, StorageError, TransportError
+from tradetui.domain.charges import broker_plan
+from tradetui.domain.errors import CalendarUnknown, StorageError, TransportError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
-from tradetui.journal import Journal, files, read
+from tradetui.execution.evidence import day_is_over
+from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker
+from tradetui.storage.lease import Holder, Lease
+from tradetui.storage.lists import read_lists
 from tradetui.storage.lock import DataLock
 from tradetui.storage.store import Store
-from tradetui.wiring.account import Account, find_account
+from tradetui.wiring.account import Account, find_account, whereabouts
+from tradetui.wiring.hand_over import HandOver
 from tradetui.wiring.history import HistoryLoader
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
+from tradetui.wiring.journals import adopt, tag_prefix
+from tradetui.wiring.login import Login, token_finder
 from tradetui.wiring.parts import Parts
+from tradetui.wiring.permits import permit_for
 from tradetui.wiring.restore import Past, read_past
 from tradetui.wiring.settings import limits_from
+from tradetui.wiring.watchdog import WatchdogProcess
 from tradetui.wiring.watchlist import choose, find
 from tradetui.wiring.wire_notes import WireNotes
 
@@ -62,7 +74,8 @@ class Request:
         place: Directories.
         settings: Settings.
         urls: Base URLs from flags or environment: main, order, feed, assets; ``None`` means not given.
-        live: Real orders are wanted.
+        live: Real orders are wanted; on a simulator: their rehearsal.
+        rehearse: A rehearsal is wanted, and nothing but a simulator will do.
         token: Access token handed in for this run only; empty for none.
         ends: Stop when the feed's world ends.
         record: Record the inbox.
@@ -80,6 +93,7 @@ class Request:
     sim_seed: int = 7
     sim_speed: float = 1.0
     fresh: bool = False
+    rehearse: bool = False
 
 
 async def join(request: Request) -> Parts:
@@ -89,10 +103,13 @@ async def join(request: Request) -> Parts:
         TradeTuiError: Something is missing or refused; the words say what and how to mend it.
     """
     lock = DataLock(request.place.data_dir, "tradetui run")
-    cleanup: list[Callable[[], Any]] = [lock.release]
+    lease = Lease(request.place.data_dir)
+    cleanup: list[Callable[[], Any]] = [lock.release, lease.close]
     try:
+        # A watchdog or a kill that acts right now finishes its step first; what it did is taken over below.
+        await asyncio.to_thread(lease.take, Holder.ENGINE)
         account = await find_account(request, cleanup)
-        return await _joined(request, account, cleanup)
+        return await _joined(request, account, lease, cleanup)
     except BaseException:
         for step in reversed(cleanup):
             result = step()
@@ -101,7 +118,9 @@ async def join(request: Request) -> Parts:
         raise
 
 
-async def _joined(request: Request, account: Account, cleanup: list[Callable[[], Any]]) -> Parts:
+async def _joined(
+    request: Request, account: Account, lease: Lease, cleanup: list[Callable[[], Any]]
+) -> Parts:
     settings, clock = request.settings, account.clock
     calendar, universe = Calendar.default(), Universe()
     today = ist_date(clock.now_ns())
@@ -109,7 +128,8 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
     master = await _instruments(request, account)
     cleanup.append(master.close)
 
-    prefix = _tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
+    prefix = tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
+    await asyncio.to_thread(adopt, folder, clock.now_ns())
     past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
     # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
     held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
@@ -118,10 +138,20 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
         universe.add(instrument)
 
     store, journal = await _books(account, folder, master, universe, cleanup)
-    api = UpstoxApi(account.hosts, account.token, note=_wire_notes(account, journal, store))
+    api = UpstoxApi(
+        account.hosts,
+        account.token,
+        note=_wire_notes(account, journal, store),
+        permit=permit_for(account.mode, lease),
+        governor=Governor(folder=folder / BUDGET_FOLDER),
+        now_ns=clock.now_ns,
+    )
     cleanup.append(api.close)
-    live = account.mode is Mode.LIVE
-    limits = limits_from(settings, live=live)
+    api.keep_warm()
+    live = account.mode.needs_arming
+    # A rehearsal may use the paper capital; real orders only what the user typed for them.
+    typed = account.mode is Mode.LIVE or settings.account.live_capital > 0
+    limits = limits_from(settings, live=live and typed)
     beginning = Beginning(
         begin_ns=clock.now_ns(),
         live=live,
@@ -139,10 +169,11 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
     tap = _tap(request, folder, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
+    _stand_by(request, account, lease, cleanup)
     return Parts(
         mode=account.mode,
         account=account.label,
-        host=account.hosts.label,
+        host=account.host_words,
         engine=engine,
         universe=universe,
         clock=clock,
@@ -154,12 +185,44 @@ async def _joined(request: Request, account: Account, cleanup: list[Callable[[],
         lookup=master.get,
         search=lambda text, limit: master.search(text, limit, today),
         warm_up=history.load,
+        lists=lambda: read_lists(request.place.data_dir / "lists", ist_date(clock.now_ns())),
         record_event=tap,
         cleanup=cleanup,
         ends=request.ends,
         fault=account.fault,
+        lease=lease,
+        kill_dir=request.place.data_dir,
+        login=Login(api, broker, token_finder(account.hosts), clock.now_ns),
+        budgets=api.governor.budgets,
+        inquiries=UpstoxInquiries(api)
+        if account.mode is not Mode.PAPER
+        else PaperInquiries(
+            universe.get,
+            lambda key: engine.market(key).last,
+            broker_plan(settings.account.plan),
+            clock.now_ns,
+        ),
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
     )
+
+
+def _stand_by(request: Request, account: Account, lease: Lease, cleanup: list[Callable[[], Any]]) -> None:
+    """Write down where this run trades, and let a watchdog stand by where orders need arming."""
+    where = whereabouts(account)
+    where.save(request.place.data_dir)
+    if not account.mode.needs_arming:
+        return
+    chosen, place = request.settings.watchdog, request.place
+    told = HandOver(
+        where,
+        account.token,
+        str(place.config_dir),
+        str(place.data_dir),
+        lease.epoch,
+        chosen.after,
+        chosen.policy,
+    )
+    cleanup.append(WatchdogProcess(told).close)
 
 
 async def _books(
@@ -170,10 +233,10 @@ async def _books(
         Store.open,
         folder,
         universe.instruments,
-        journal=lambda day: _numbered(folder / "journal", day),
+        journal=lambda day: everything(folder / "journal", day),
         multiplier=lambda key: found.multiplier if (found := master.get(key)) else 1,
         # A simulated day may run at any speed: rather wait for the disk than lose a tick.
-        lossless=account.mode is Mode.SIM,
+        lossless=account.hosts.is_loopback,
     )
     cleanup.append(store.close)
     journal = await asyncio.to_thread(Journal, folder / "journal")
@@ -249,7 +312,12 @@ def _broker(
         phase,
         capital=Money(capital + past.earned),
         positions=past.carried.values(),
-        orders=[order for order in past.last_order_states() if order.status.working],
+        orders=[
+            order
+            for order in past.last_order_states()
+            # No exchange keeps a day order over night, and neither does this one.
+            if order.status.working and not day_is_over(order, account.clock.now_ns())
+        ],
         fills=past.fills,
         start_ns=account.clock.now_ns(),
     )
@@ -267,32 +335,4 @@ async def _instruments(request: Request, account: Account) -> Master:
 
 
 def _past(folder: Path, today: Any, prefix: str) -> Past:
-    records = (stored.record for path in files(folder) for stored in _readable(path))
-    return read_past(records, today, prefix)
-
-
-def _readable(path: Path) -> Iterator[Any]:
-    """Records up to a cut tail, which opening the journal for writing sets aside and reports."""
-    try:
-        yield from read(path)
-    except JournalDamaged as error:
-        log.warning("%s", error)
-
-
-def _numbered(folder: Path, day: str) -> Iterator[tuple[str, int, Record]]:
-    """Journal records from a day on, with day and number, for the ledger."""
-    for path in files(folder):
-        if path.stem >= day:
-            for stored in _readable(path):
-                yield path.stem, stored.number, stored.record
-
-
-def _tag_prefix(data_dir: Path, day: str) -> str:
-    """Beginning of today's order tags: unique to this installation, so that two machines never share a tag."""
-    path = data_dir / "installation"
-    try:
-        mark = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        mark = "".join(random.SystemRandom().choices("abcdefghjkmnpqrstuvwxyz23456789", k=4))
-        path.write_text(mark, encoding="ascii")
-    return f"tt{day}{mark}-"
+    return read_past((record for _, _, record in everything(folder)), today, prefix)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from tradetui.brokers.upstox.governor import Budget
 from tradetui.domain.events import Event
 from tradetui.domain.instrument import Instrument
+from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.records import Record
 from tradetui.domain.view import Mode
 from tradetui.engine import Engine
 from tradetui.journal import ContentHash
 from tradetui.market.universe import Universe
-from tradetui.ports import Broker, Clock, Feed
+from tradetui.ports import Broker, Clock, Feed, Inquiries
 from tradetui.storage.market import DayStats
+from tradetui.wiring.login import Login
 
 
 class StorePort(Protocol):
@@ -57,8 +61,25 @@ class JournalPort(Protocol):
     def sync(self) -> None:
         """Make everything added durable."""
 
+    def use_reserve(self) -> bool:
+        """Add to the emergency reserve until `recover`; ``False`` when there is none that can be written."""
+        ...
+
+    def recover(self) -> None:
+        """After a failure: try to catch up."""
+
     def close(self) -> None:
         """Sync and close."""
+
+
+class LeasePort(Protocol):
+    """What the runtime needs of the lease (`storage.lease`)."""
+
+    def beat(self, steps: int, exposed: int) -> None:
+        """Show that the loop turns; raises when somebody else has taken over."""
+
+    def release(self) -> None:
+        """Nobody writes orders any more, and nobody needs to watch."""
 
 
 @dataclass(slots=True)
@@ -78,7 +99,13 @@ class Parts:
         ends: Stop when the feed's world ends.
         timed_by_feed: The feed itself makes `TimeEvent`s (replays).
         fault: Switches a fault of the inner simulator.
+        lease: The right to write orders, and the sign that the loop turns.
+        kill_dir: Where a kill file may appear; ``None`` looks nowhere.
         run_info: For the journal: version, settings that matter.
+        login: The token, and where a new one comes from; ``None`` where none is needed.
+        lists: Reads the dated lists that are in force.
+        budgets: Requests used of the broker's limits, orders first.
+        inquiries: Questions about the account that people ask.
     """
 
     mode: Mode
@@ -100,4 +127,10 @@ class Parts:
     ends: bool = False
     timed_by_feed: bool = False
     fault: Callable[[str, dict[str, object]], str] | None = None
+    lease: LeasePort | None = None
+    kill_dir: Path | None = None
     run_info: dict[str, Any] = field(default_factory=dict)
+    login: Login | None = None
+    lists: Callable[[], DatedLists] | None = None
+    budgets: Callable[[], tuple[Budget, ...]] | None = None
+    inquiries: Inquiries | None = None
