@@ -1,4 +1,4 @@
-"""Every place where the outside world plugs in, on one page: `Clock`, `Feed`, `Broker`.
+"""Every place where the outside world plugs in, on one page: `Clock`, `Feed`, `Broker`, `Inquiries`.
 
 Each port has a handful of implementations, chosen in `wiring.py`. All are used on the runtime's own
 asyncio loop; none is called from the screen's thread.
@@ -6,11 +6,14 @@ asyncio loop; none is called from the screen's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from tradetui.domain.events import Event, TickEvent, TimeEvent
+from tradetui.domain.inquiry import ChargesAnswer, MarginAnswer, SegmentLock, StaticIp
+from tradetui.domain.money import Price
+from tradetui.domain.order import OrderRequest, Product, Side
 from tradetui.domain.requests import Command
 
 EventSink = Callable[[Event], None]
@@ -96,4 +99,33 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Finish what is in flight (bounded), then disconnect."""
+        ...
+
+
+class Inquiries(Protocol):
+    """Questions about an account that people ask. The engine never waits for an answer.
+
+    Every method raises `TradeTuiError` in words when there is none.
+    """
+
+    async def margin(self, requests: Sequence[OrderRequest]) -> MarginAnswer:
+        """What orders would block together."""
+        ...
+
+    async def charges(
+        self, instrument_key: str, qty: int, product: Product, side: Side, price: Price
+    ) -> ChargesAnswer:
+        """What one executed order would cost."""
+        ...
+
+    async def kill_switch(self) -> tuple[SegmentLock, ...]:
+        """Which segments the account's own kill switch at the broker has closed; empty where there is none."""
+        ...
+
+    async def set_kill_switch(self, segment: str, on: bool) -> tuple[SegmentLock, ...]:
+        """Close a segment at the broker, or open it again. Closing holds for at least 12 hours."""
+        ...
+
+    async def static_ip(self) -> StaticIp:
+        """The addresses from which the broker takes orders."""
         ...

@@ -108,7 +108,7 @@ _REMEDIES: Final[dict[str, str]] = {
     "UDAPI1151": "Widen the trailing gap: at least a tenth of the distance between last price and stop",
     **dict.fromkeys(("UDAPI1033", "UDAPI1034", "UDAPI1035"), _CONVERT),
     **dict.fromkeys(("UDAPI1108", "UDAPI1109", "UDAPI1110", "UDAPI1111", "UDAPI1112"), _MANY),
-    **dict.fromkeys(("UDAPI1114", "UDAPI1115", "UDAPI1117"), _LINES),
+    **dict.fromkeys(("UDAPI1114", "UDAPI1115", "UDAPI1116", "UDAPI1117"), _LINES),
     **dict.fromkeys(
         ("UDAPI1015", "UDAPI1020", "UDAPI1022", "UDAPI1088", "UDAPI1146", "UDAPI1147", "UDAPI1027", "UDAPI1028"),
         _DATES,

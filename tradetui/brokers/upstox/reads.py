@@ -11,6 +11,7 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.domain.errors import BrokerError
+from tradetui.domain.inquiry import StaticIp
 from tradetui.domain.text import clean
 
 MAX_KEYS: Final = 500
@@ -39,14 +40,6 @@ class Profile:
     user_id: str
     user_name: str
     active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StaticIp:
-    """The addresses registered for order writes; empty when there is none."""
-
-    primary: str
-    secondary: str
 
 
 async def feed_address(api: UpstoxApi) -> str:
