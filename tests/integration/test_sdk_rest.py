@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import upstox_client as sdk
 from upstox_client.rest import ApiException
 
-from tests.fixtures.simulated import OPTION, SHARE, Answer, Member, place_body, write_recording
+from tests.fixtures.official import ask
+from tests.fixtures.simulated import OPTION, SHARE, Answer, Member, place_body
 from tradetui.simulator.server import SimulatorServer
-from tradetui.simulator.state import SimOptions
 
 V2 = "2.0"
-TIMEOUT_S = 10
-
-
-@pytest.fixture
-async def sim(tmp_path: Path) -> AsyncIterator[SimulatorServer]:
-    options = SimOptions(auto_approve=True, replay=write_recording(tmp_path), faults=("no-limits",))
-    async with SimulatorServer(options) as server:
-        yield server
-
-
-@pytest.fixture
-async def member(sim: SimulatorServer) -> AsyncIterator[Member]:
-    async with aiohttp.ClientSession() as session:
-        one = Member(sim, session)
-        await one.login()
-        yield one
-
-
-@pytest.fixture
-def api(member: Member) -> Iterator[Any]:
-    """The SDK with its hosts set to the simulator (`upstox.md` 8.2)."""
-    configuration = sdk.Configuration()
-    configuration.host = member.sim.urls.main
-    configuration.order_host = member.sim.urls.order
-    configuration.access_token = member.token
-    client = sdk.ApiClient(configuration)
-    yield client
-    client.pool.close()
-    client.pool.join()
-    client.rest_client.pool_manager.clear()
-
-
-async def ask(call: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-    """Run one blocking SDK call beside the server's loop."""
-    return await asyncio.to_thread(call, *args, _request_timeout=TIMEOUT_S, **kw)
 
 
 async def place(api: Any, key: str = SHARE, **changes: Any) -> str:
