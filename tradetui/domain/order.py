@@ -18,6 +18,8 @@ EXIT_SOURCE: Final = "exit"
 """`OrderRequest.source` of our own exits: they only ever make a position smaller."""
 STOP_SOURCE: Final = "exit-stop"
 """`OrderRequest.source` of the one protective order that rests for a position."""
+SCRIPT_SOURCE: Final = "script:"
+"""Beginning of `OrderRequest.source` of orders that another program sent through the control socket."""
 
 
 class Side(StrEnum):

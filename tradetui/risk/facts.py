@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price
-from tradetui.domain.order import OrderRequest, Product, Side
+from tradetui.domain.order import SCRIPT_SOURCE, OrderRequest, Product, Side
 from tradetui.risk.limits import Limits
 
 
@@ -176,6 +176,11 @@ class Facts:
         closing = min(qty, abs(held))
         rest = qty - closing
         return f"closes {closing}" + (f" and opens new {word} {rest}" if rest else f" of {abs(held)}")
+
+    @property
+    def by_script(self) -> bool:
+        """Whether another program of the user asks: it has caps of its own, and no cooldown or window of strategies."""
+        return self.request.source.startswith(SCRIPT_SOURCE)
 
     @property
     def by_strategy(self) -> bool:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import I64, Candle, TickBatch
@@ -27,7 +27,9 @@ from tradetui.storage.writer import Figures
 
 if TYPE_CHECKING:
     import polars as pl
+    from duckdb import DuckDBPyConnection
 
+Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.duckdb"
@@ -224,6 +226,11 @@ class Store:
         """Orders created on an IST date, or all, oldest first."""
         with self._ledger.cursor() as cursor:
             return reads.orders(cursor, day)
+
+    def on_ledger(self, work: Callable[[DuckDBPyConnection], Answer]) -> Answer:
+        """Let a function read the ledger through a cursor of its own."""
+        with self._ledger.cursor() as cursor:
+            return work(cursor)
 
     def ledger_frame(self, sql: str, params: Sequence[Any] = ()) -> pl.DataFrame:
         """Answer of the ledger to a query of the program's own; never text from the user."""

@@ -10,7 +10,7 @@ from tradetui.risk.rules.market import hhmm
 
 def strategy_position(f: Facts) -> Check:
     """A strategy does not add to a position or a working order it would duplicate."""
-    if not f.by_strategy or f.reducing:
+    if not f.by_strategy or f.by_script or f.reducing:
         return ok("holding")
     if f.position_qty or f.pending_qty or f.pending_other_qty:
         return block("holding", "a position or a working order exists already in this instrument")
@@ -20,14 +20,14 @@ def strategy_position(f: Facts) -> Check:
 def cooldown(f: Facts) -> Check:
     """A strategy leaves an instrument alone for a while after an order there."""
     idle = f.strategy_idle_s
-    if not f.by_strategy or f.reducing or idle is None or idle >= f.limits.cooldown_s:
+    if not f.by_strategy or f.by_script or f.reducing or idle is None or idle >= f.limits.cooldown_s:
         return ok("cooldown")
     return block("cooldown", f"last order here {idle:.0f} s ago: cooldown {f.limits.cooldown_s} s")
 
 
 def window(f: Facts) -> Check:
     """Strategies trade inside their window only."""
-    if not f.by_strategy or f.reducing:
+    if not f.by_strategy or f.by_script or f.reducing:
         return ok("window")
     start, end = f.limits.window_start_s, f.limits.window_end_s
     if start <= f.second_of_day < end:

@@ -1,0 +1,224 @@
+"""Questions to the stored past: profit, charges, and one SELECT. For the running engine and for files alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from tradetui.control.rows import Symbol, rupees
+from tradetui.domain.errors import TradeTuiError, UsageError
+from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.money import Money, Price
+from tradetui.domain.order import Product, Side
+from tradetui.storage import reports
+from tradetui.storage.reports import ChargeOf, PnlRow
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tradetui import config
+    from tradetui.runtime.core import Runtime
+
+Lookup = Callable[[str], Instrument | None]
+MOST_ROWS: Final = 10_000
+"""Rows of one answer to a question of the user's own."""
+
+
+async def answer_from_store(
+    runtime: Runtime, settings: config.Config, name: str, args: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer ``pnl``, ``charges`` or ``sql`` from the running engine's store, off its loop.
+
+    Raises:
+        TradeTuiError: Nothing is stored, or the question cannot be answered.
+    """
+    from tradetui.storage.store import Store
+
+    store = runtime.parts.store
+    if not isinstance(store, Store):
+        raise TradeTuiError("nothing is stored in this run")
+
+    def symbol(key: str) -> str:
+        found = runtime.parts.lookup(key)
+        return found.symbol if found is not None else key
+
+    def work(cursor: DuckDBPyConnection) -> dict[str, Any]:
+        if name == "sql":
+            return select(cursor, args)
+        charge = charge_by_key(settings, runtime.parts.lookup)
+        if name == "pnl":
+            return profit(cursor, symbol, args, charge)
+        return charges_of(cursor, symbol, args, charge)
+
+    def wait() -> dict[str, Any]:
+        store.flush()  # what the engine decided a moment ago counts too
+        return store.on_ledger(work)
+
+    found = await asyncio.to_thread(wait)
+    return {
+        "source": "engine",
+        "mode": runtime.parts.mode.value.lower(),
+        "account": runtime.parts.account,
+        **found,
+    }
+
+
+def charge_by_key(settings: config.Config, lookup: Lookup) -> ChargeOf:
+    """Charges of one executed order, by instrument key; 0 for an instrument whose terms are not known any more."""
+    from tradetui.wiring.settings import charge_from
+
+    charge = charge_from(settings)
+
+    def by_key(key: str, product: Product, side: Side, qty: int, price: Price, t_ns: int) -> Money:
+        found = lookup(key)
+        return charge(found, product, side, qty, price, t_ns) if found is not None else Money(0)
+
+    return by_key
+
+
+def stored_instruments(market: DuckDBPyConnection) -> dict[str, Instrument]:
+    """Terms of every instrument that was ever streamed, by key."""
+    found = market.execute(
+        "SELECT key, segment, exchange, symbol, name, kind, series, lot_size, expiry FROM instruments "
+        "ORDER BY last_seen"
+    ).fetchall()
+    return {
+        row[0]: Instrument(
+            row[0], row[1], row[2], row[3], row[4], InstrumentKind(row[5]), row[6], row[7], expiry=row[8]
+        )
+        for row in found
+    }
+
+
+# --- profit -------------------------------------------------------------------------------------------
+
+
+def profit(
+    cursor: DuckDBPyConnection, symbol: Symbol, args: Mapping[str, Any], charge: ChargeOf
+) -> dict[str, Any]:
+    """Booked profit by symbol, strategy or day; net of estimated charges.
+
+    Raises:
+        UsageError: No such grouping, or no such day.
+    """
+    first, last, by = _day(args, "first"), _day(args, "last"), str(args.get("by") or "symbol")
+    if first and last and first > last:
+        raise UsageError("--from lies behind --to")
+    found = reports.pnl(cursor, charge, first, last, by)
+    total = _pnl_row(reports.total(found), "total")
+    rows = [_pnl_row(row, symbol(row.name) if by == "symbol" else row.name) for row in found]
+    return {
+        "from": first.isoformat() if first else None,
+        "to": last.isoformat() if last else None,
+        "by": by,
+        "basis": "realised in that time, before charges; charges are estimates, the contract note is final",
+        "total": total,
+        "rows": rows,
+    }
+
+
+def _pnl_row(row: PnlRow, name: str) -> dict[str, Any]:
+    return {
+        "key": name,
+        "orders": row.orders,
+        "fills": row.trades,
+        "turnover": rupees(row.turnover),
+        "gross": rupees(row.gross),
+        "charges": rupees(row.charges),
+        "net": rupees(row.net),
+    }
+
+
+def _day(args: Mapping[str, Any], name: str) -> date | None:
+    given = args.get(name)
+    if not given:
+        return None
+    try:
+        return date.fromisoformat(str(given))
+    except ValueError:
+        raise UsageError(f"{name}: not a day: {str(given)[:20]!r}", "write it like 2026-11-20") from None
+
+
+# --- charges ------------------------------------------------------------------------------------------
+
+
+def charges_of(
+    cursor: DuckDBPyConnection, symbol: Symbol, args: Mapping[str, Any], charge: ChargeOf
+) -> dict[str, Any]:
+    """Estimated charges of orders that filled, named by tag or by the broker's id; of all without names.
+
+    Raises:
+        UsageError: A name is no order that filled.
+    """
+    names = args.get("tags") or None
+    if names is not None and not (isinstance(names, list) and all(isinstance(one, str) for one in names)):
+        raise UsageError("tags must be a list of texts")
+    found = reports.order_charges(cursor, charge, names)
+    missing = set(names or ()) - {one.tag for one in found} - {one.broker_id for one in found}
+    if missing:
+        raise UsageError(f"no order {sorted(missing)[0]!r} that filled", "see `tradetui orders`")
+    rows = [
+        {
+            "tag": one.tag,
+            "broker_id": one.broker_id,
+            "symbol": symbol(one.instrument_key),
+            "side": one.side.value,
+            "qty": one.qty,
+            "price": rupees(one.average_price),
+            "product": one.product.value,
+            "charges": rupees(one.charges),
+            "instrument_key": one.instrument_key,
+        }
+        for one in found
+    ]
+    return {"total": rupees(sum(one.charges for one in found)), "rows": rows}
+
+
+# --- one SELECT ---------------------------------------------------------------------------------------
+
+
+def select(cursor: DuckDBPyConnection, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one SELECT on the ledger inside a read-only transaction.
+
+    Raises:
+        UsageError: It is not one SELECT, or the database refuses it.
+    """
+    import duckdb
+
+    text = args.get("statement")
+    if not isinstance(text, str):
+        raise UsageError("statement must be a text")
+    most = args.get("most", 1000)
+    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_ROWS:
+        raise UsageError(f"most must be a whole number from 1 to {MOST_ROWS}")
+    try:
+        statements = cursor.extract_statements(text)
+        if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
+            raise UsageError("one SELECT is expected, and nothing else")
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            answer = cursor.execute(statements[0])
+            columns = [column[0] for column in answer.description or ()]
+            rows = answer.fetchmany(most + 1)
+        finally:
+            cursor.execute("ROLLBACK")
+    except duckdb.Error as error:
+        raise UsageError(f"the database says: {str(error).splitlines()[0]}") from None
+    return {
+        "columns": columns,
+        "more": len(rows) > most,
+        "rows": [dict(zip(columns, map(_plain, row), strict=True)) for row in rows[:most]],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A database value as JSON data."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
