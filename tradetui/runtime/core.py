@@ -133,6 +133,11 @@ class Runtime:
             with contextlib.suppress(RuntimeError):  # the loop is closed: stopped already
                 self._loop.call_soon_threadsafe(self._stop.set)
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it runs on; ``None`` before `run`."""
+        return self._loop
+
     async def run(self) -> None:
         """Start, run until stopped or ended, stop.
 
