@@ -10,11 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tradetui.domain.events import Event, FillEvent, OrderUpdate
+from tradetui.domain.events import (
+    AccountSnapshot,
+    Event,
+    FillEvent,
+    GttUpdate,
+    OrderUpdate,
+    RequestAccepted,
+)
+from tradetui.domain.gtt import GttRequest, GttStrategy, RuleState, RuleStatus
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import to_price
 from tradetui.domain.order import OrderRequest, OrderStatus
-from tradetui.domain.requests import Command, PlaceOrder
+from tradetui.domain.requests import Command, PlaceGtt, PlaceOrder, Reconcile
 from tradetui.ports import Broker
 
 T = TypeVar("T", bound=Event)
@@ -56,6 +64,20 @@ class Harness(ABC):
         """Let the rest of the market trade; moves the last traded price."""
 
     @abstractmethod
+    async def elsewhere(self, request: OrderRequest) -> str:
+        """Somebody places an order on the same account from elsewhere, without a label; returns its id.
+
+        Skips the test where the account cannot be reached from elsewhere.
+        """
+
+    @abstractmethod
+    def lose_answer(self, path: str) -> None:
+        """The next answer to a call with this in its path gets lost, and what was asked is done all the same.
+
+        Skips the test where nothing can get lost on the way.
+        """
+
+    @abstractmethod
     async def advance(self, seconds: float) -> None:
         """Let engine time pass."""
 
@@ -93,6 +115,53 @@ class Harness(ABC):
         """Wait until the broker says that an order has a status; returns that statement."""
         await self.until(lambda _: any(update.status is status for update in self.updates(tag)))
         return next(update for update in reversed(self.updates(tag)) if update.status is status)
+
+    async def place_gtt(self, request: GttRequest) -> tuple[str, str]:
+        """Submit a new GTT under a fresh tag; its tag and the broker's id."""
+        self._tags += 1
+        tag = f"contract-{self._tags}"
+        self.submit(PlaceGtt(self.now_ns(), tag, request))
+        await self.until(lambda _: any(e.tag == tag for e in self.of(RequestAccepted)))
+        (accepted,) = [e for e in self.of(RequestAccepted) if e.tag == tag]
+        assert accepted.kind == "gtt place"
+        return tag, accepted.broker_id
+
+    def gtt(self, gtt_id: str) -> GttUpdate | None:
+        """The newest statement about a GTT, pushed or read."""
+        said: GttUpdate | None = None
+        for event in self.events:
+            if isinstance(event, GttUpdate) and event.gtt_id == gtt_id:
+                said = event
+            elif isinstance(event, AccountSnapshot) and event.gtts is not None:
+                said = next((one for one in event.gtts if one.gtt_id == gtt_id), said)
+        return said
+
+    def rules(self, gtt_id: str) -> dict[GttStrategy, RuleState]:
+        """The newest states of a GTT's rules."""
+        said = self.gtt(gtt_id)
+        return {one.rule.strategy: one for one in said.rules} if said else {}
+
+    async def until_rule(self, gtt_id: str, strategy: GttStrategy, *wanted: RuleStatus) -> RuleState:
+        """Wait until a rule has one of these statuses."""
+        await self.until(lambda _: strategy in (r := self.rules(gtt_id)) and r[strategy].status in wanted)
+        return self.rules(gtt_id)[strategy]
+
+    def by_id(self, broker_id: str) -> list[OrderUpdate]:
+        """Statements about one order, pushed or read, by the broker's id."""
+        out: list[OrderUpdate] = []
+        for event in self.events:
+            if isinstance(event, OrderUpdate) and event.broker_id == broker_id:
+                out.append(event)
+            elif isinstance(event, AccountSnapshot):
+                out += [one for one in event.orders if one.broker_id == broker_id]
+        return out
+
+    async def snapshot(self, *, gtts: bool = False) -> AccountSnapshot:
+        """Ask for the account and wait for it."""
+        before = len(self.of(AccountSnapshot))
+        self.submit(Reconcile(self.now_ns(), gtts=gtts))
+        await self.until(lambda _: len(self.of(AccountSnapshot)) > before)
+        return self.of(AccountSnapshot)[-1]
 
     async def normal_market(self, key: str, last: float = 100.0) -> None:
         """Five levels of 100 units a side, 0.1 apart around ``last``, and a trade at ``last``."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from tests.contracts.harness import Harness, Level
 from tests.unit.exchange.support import CALL, FUTURE, INDEX, OPEN_NS, SHARE
 from tradetui.brokers.paper import PaperBroker
 from tradetui.domain.events import Event, TickEvent, TimeEvent
 from tradetui.domain.market_data import FrameKind, Has, Px, Qty, TickBatch
+from tradetui.domain.order import OrderRequest
 
 STEP_S = 0.05
 PATIENCE_S = 10.0
@@ -84,6 +87,12 @@ class PaperHarness(Harness):
     async def print_trade(self, key: str, price: float, qty: int) -> None:
         self.t_ns += 1_000_000
         self.see(self.trade_row(key, price, qty), 0)
+
+    async def elsewhere(self, request: OrderRequest) -> str:
+        pytest.skip("nobody else trades on a paper account: it lives in this process")
+
+    def lose_answer(self, path: str) -> None:
+        pytest.skip("no answer gets lost within one process")
 
     async def advance(self, seconds: float) -> None:
         self.t_ns += int(seconds * 1e9)

@@ -12,6 +12,7 @@ from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
 from tradetui.brokers.upstox.link import Backoff
 from tradetui.domain.events import Event
+from tradetui.domain.order import OrderRequest
 
 PATIENCE_S = 15.0
 
@@ -72,6 +73,14 @@ class UpstoxHarness(Harness):
 
     async def print_trade(self, key: str, price: float, qty: int) -> None:
         self.market.print_trade(key, price, qty)
+
+    async def elsewhere(self, request: OrderRequest) -> str:
+        reply = self.market.venue.place(request, "")
+        assert reply.refusal is None, reply.refusal
+        return reply.order_id
+
+    def lose_answer(self, path: str) -> None:
+        self.market.fault("lost-ack-after", count=1, path=path)
 
     async def advance(self, seconds: float) -> None:
         await self.market.sim.jump(self.now_ns() + int(seconds * 1e9))
