@@ -9,37 +9,59 @@ same fills. Charges are reckoned elsewhere.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tradetui.brokers.paper_events import fill_of, first_serial, lost_with_restart, unlisted, update_of
+from tradetui.brokers.paper_events import (
+    fill_of,
+    first_serial,
+    gtt_update_of,
+    lost_with_restart,
+    unlisted,
+    update_of,
+)
 from tradetui.brokers.paper_market import LatestMarket
+from tradetui.brokers.paper_restore import filled_by_order, gtt_state_of, state_of, with_fills
 from tradetui.domain.calendar.ist import ist_date
+from tradetui.domain.conversion import Conversion
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
     AccountSnapshot,
     BrokerPosition,
     Evidence,
     FillEvent,
+    GttUpdate,
     Holding,
     OrderUpdate,
     RequestAccepted,
     RequestRefused,
+    RequestSent,
     TagAbsence,
     TickEvent,
     TimeEvent,
 )
+from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money, to_money
-from tradetui.domain.order import Fill, Order, OrderStatus, OrderType
+from tradetui.domain.order import Fill, Order, OrderType
 from tradetui.domain.position import Position
-from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.requests import (
+    CancelGtt,
+    CancelOrder,
+    Command,
+    ConvertPosition,
+    ModifyGtt,
+    ModifyOrder,
+    PlaceGtt,
+    PlaceOrder,
+    ProbeTag,
+    Reconcile,
+)
 from tradetui.exchange.exchange import Exchange
 from tradetui.exchange.orders import (
     Amendment,
     ExchangeEvent,
+    GttChanged,
     OrderChanged,
-    OrderState,
-    RawStatus,
     Reply,
 )
 from tradetui.exchange.rules import RuleBook
@@ -49,6 +71,16 @@ from tradetui.ports import EventSink
 ACCOUNT = "PAPER"
 DEFAULT_CAPITAL = to_money(50_000)
 _NS_PER_MS = 1_000_000
+_Writes = PlaceOrder | ModifyOrder | CancelOrder | PlaceGtt | ModifyGtt | CancelGtt | ConvertPosition
+_KINDS: dict[type[object], str] = {
+    PlaceOrder: "place",
+    ModifyOrder: "modify",
+    CancelOrder: "cancel",
+    PlaceGtt: "gtt place",
+    ModifyGtt: "gtt modify",
+    CancelGtt: "gtt cancel",
+    ConvertPosition: "convert",
+}
 
 
 class PaperBroker:
@@ -64,6 +96,10 @@ class PaperBroker:
         fills: Trades of earlier runs of the day: booked on top of ``positions``, reported again, and their
             numbers are not given out twice.
         holdings: Shares in the demat account.
+        gtts: Good-till-triggered orders of earlier runs that still work.
+        conversions: Conversions of earlier runs of the day, each with the number of ``fills`` before it.
+        square_off_s: Second of the day, IST, at which intraday positions are closed as a broker does it; ``None``
+            for never.
         latency_ms: From submit to effect.
         stale_after_s: Depth older than this is not traded against.
         start_ns: Engine time at construction, UTC ns; also keeps order numbers of one day's runs apart.
@@ -80,6 +116,9 @@ class PaperBroker:
         orders: Iterable[Order] = (),
         fills: Iterable[Fill] = (),
         holdings: Iterable[Holding] = (),
+        gtts: Iterable[Gtt] = (),
+        conversions: Iterable[tuple[int, Conversion]] = (),
+        square_off_s: int | None = None,
         latency_ms: int = 150,
         stale_after_s: float = 60.0,
         start_ns: int = 0,
@@ -104,9 +143,14 @@ class PaperBroker:
             first_serial=first_serial(start_ns, carried, self._old_fills),
         )
         self._list_new()
-        held = self._held(positions)
+        held = self._held(positions, conversions)
         self._exchange.add_account(ACCOUNT, capital, held, holdings)
+        self._exchange.set_cut_off(square_off_s)
         self._lost = [self._restore(order) for order in carried if order.status.working and order.broker_id]
+        filled = filled_by_order(self._old_fills, carried)
+        for gtt in gtts:
+            if gtt.status.working and gtt.gtt_id:
+                self._restore_gtt(gtt, filled)
 
     # --- ports.Broker ---------------------------------------------------------------------------------
 
@@ -166,6 +210,9 @@ class PaperBroker:
     # --- commands -------------------------------------------------------------------------------------
 
     def _execute(self, command: Command, t_ns: int) -> None:
+        if isinstance(command, _Writes):
+            # In truth the bytes would have left when the command was given, a latency ago.
+            self._emit(RequestSent(command.t_ns, _KINDS[type(command)], command.tag))
         match command:
             case PlaceOrder():
                 self._place(command, t_ns)
@@ -181,10 +228,23 @@ class PaperBroker:
                     command.protection_pct,
                 )
                 reply = self._exchange.modify(ACCOUNT, command.broker_id, terms, t_ns)
-                self._answer("modify", command, reply, t_ns)
+                self._answer(command, reply, t_ns)
             case CancelOrder():
                 reply = self._exchange.cancel(ACCOUNT, command.broker_id, t_ns)
-                self._answer("cancel", command, reply, t_ns)
+                self._answer(command, reply, t_ns)
+            case PlaceGtt():
+                self._place_gtt(command, t_ns)
+            case ModifyGtt():
+                asked = command.request
+                reply = self._exchange.modify_gtt(ACCOUNT, command.gtt_id, asked.qty, asked.rules, t_ns)
+                self._answer(command, reply, t_ns)
+            case CancelGtt():
+                self._answer(command, self._exchange.cancel_gtt(ACCOUNT, command.gtt_id, t_ns), t_ns)
+            case ConvertPosition():
+                reply = self._exchange.convert(
+                    ACCOUNT, command.instrument_key, command.side, command.qty, command.old, command.new, t_ns
+                )
+                self._answer(command, reply, t_ns)
             case ProbeTag():
                 found = self._exchange.by_tag(ACCOUNT, command.tag)
                 for order in found:
@@ -194,28 +254,39 @@ class PaperBroker:
             case Reconcile():
                 self._report(t_ns, command.t_ns)
 
-    def _place(self, command: PlaceOrder, t_ns: int) -> None:
+    def _ready(self, command: PlaceOrder | PlaceGtt, t_ns: int) -> int | None:
+        """The slot of an order's instrument, its book loaded; ``None`` when it is not listed."""
         key = command.request.instrument_key
         self._list_new()
         slot = self._slots.get(key)
         if slot is None:
             words = f"{key} is not listed here: it has expired, or is not among this run's instruments"
-            self._emit(RequestRefused(t_ns, "place", command.tag, "UDAPI100011", words))
-            return
-        if slot not in self._hot:
+            self._emit(RequestRefused(t_ns, _KINDS[type(command)], command.tag, "UDAPI100011", words))
+        elif slot not in self._hot:
             self._load(slot, key, t_ns)
+        return slot
+
+    def _place_gtt(self, command: PlaceGtt, t_ns: int) -> None:
+        slot = self._ready(command, t_ns)
+        if slot is not None:
+            self._answer(command, self._exchange.place_gtt(ACCOUNT, command.request, t_ns), t_ns)
+            self._keep_hot(slot, command.request.instrument_key)
+
+    def _place(self, command: PlaceOrder, t_ns: int) -> None:
+        slot, key = self._ready(command, t_ns), command.request.instrument_key
+        if slot is None:
+            return
         why = self._no_quotes(slot, t_ns) if command.request.order_type is OrderType.MARKET else ""
         if why:
             self._emit(RequestRefused(t_ns, "place", command.tag, "PAPER", why))
         else:
             reply = self._exchange.place(ACCOUNT, command.request, command.tag, t_ns)
-            self._answer("place", command, reply, t_ns)
+            self._answer(command, reply, t_ns)
         self._keep_hot(slot, key)
 
-    def _answer(
-        self, kind: str, command: PlaceOrder | ModifyOrder | CancelOrder, reply: Reply, t_ns: int
-    ) -> None:
+    def _answer(self, command: _Writes, reply: Reply, t_ns: int) -> None:
         """Acknowledgement first, then what came of it; a refusal comes after what made it too late."""
+        kind = _KINDS[type(command)]
         if reply.refusal is not None:
             self._tell(reply.events)
             refusal = reply.refusal
@@ -248,6 +319,11 @@ class PaperBroker:
                 tuple(self._exchange.holdings(ACCOUNT)),
                 funds.available,
                 funds.used,
+                gtts=tuple(
+                    gtt_update_of(gtt, t_ns, Evidence.POLL)
+                    for gtt in self._exchange.gtts(ACCOUNT)
+                    if gtt.active or ist_date(gtt.updated_ns) == today
+                ),
             )
         )
 
@@ -288,7 +364,7 @@ class PaperBroker:
 
     def _keep_hot(self, slot: int, key: str) -> None:
         """Follow an instrument tick by tick only while orders work in it or its book carries our marks."""
-        if self._exchange.has_working(key) or self._exchange.book(key).has_marks:
+        if self._exchange.watches(key) or self._exchange.book(key).has_marks:
             self._hot[slot] = key
         else:
             self._hot.pop(slot, None)
@@ -318,55 +394,50 @@ class PaperBroker:
     def _tell(self, events: Sequence[ExchangeEvent]) -> None:
         """Report fills and every status an order can rest in; steps on the way stay in its history."""
         for event in events:
-            if not isinstance(event, OrderChanged):
+            if isinstance(event, GttChanged):
+                self._emit(gtt_update_of(event.gtt, event.t_ns, Evidence.STREAM))
+            elif not isinstance(event, OrderChanged):
                 self._emit(FillEvent(event.t_ns, fill_of(event.trade)))
             elif event.order.status.resting:
                 self._emit(update_of(event.order, event.t_ns, Evidence.STREAM))
 
-    def _held(self, positions: Iterable[Position]) -> list[Position]:
-        """Carried positions with the day's earlier trades on top."""
-        book = {(position.instrument_key, position.product): position for position in positions}
-        for key in sorted({key for key, _ in book} | {fill.instrument_key for fill in self._old_fills}):
+    def _held(
+        self, positions: Iterable[Position], conversions: Iterable[tuple[int, Conversion]]
+    ) -> list[Position]:
+        """Carried positions with the day's earlier trades and conversions on top."""
+        book = with_fills(positions, self._old_fills, conversions, self._multipliers())
+        for key in sorted({key for key, _ in book}):
             if key not in self._slots:
                 self._exchange.list_instrument(unlisted(key))
-        for fill in self._old_fills:
-            at = (fill.instrument_key, fill.product)
-            known = book.get(at) or Position(*at, multiplier=self._multiplier(fill.instrument_key))
-            book[at] = known.apply(fill.side, fill.qty, fill.price)
         return list(book.values())
 
-    def _multiplier(self, key: str) -> int:
-        slot = self._slots.get(key)
-        return 1 if slot is None else self._instruments[slot].multiplier
+    def _multipliers(self) -> dict[str, int]:
+        return {one.key: one.multiplier for one in self._instruments if one.key in self._slots}
 
     def _restore(self, order: Order) -> Order | None:
         """Seat an order of an earlier run again; returns it when that is impossible."""
-        request = order.request
-        stop = request.order_type in (OrderType.SL, OrderType.SL_M)
-        waits = stop and order.status is OrderStatus.TRIGGER_PENDING
-        slot = self._slots.get(request.instrument_key)
-        if slot is None or (not request.price and not waits):
+        slot = self._slots.get(order.request.instrument_key)
+        state = state_of(order, ACCOUNT) if slot is not None else None
+        if slot is None or state is None:
             return order
-        state = OrderState(
-            order.broker_id,
-            ACCOUNT,
-            order.tag,
-            request,
-            0,
-            RawStatus.TRIGGER_PENDING if waits else RawStatus.OPEN,
-            order.created_ns,
-            order.updated_ns,
-            order.exchange_id,
-            order.updated_ns,
-            order.filled_qty,
-            order.filled_qty * order.average_price,
-            request.price or request.trigger_price,
-            triggered=stop and not waits,
-            message=order.message,
-        )
         self._exchange.restore(state)
-        self._hot[slot] = request.instrument_key
+        self._hot[slot] = order.request.instrument_key
         return None
 
+    def _restore_gtt(self, gtt: Gtt, filled: Mapping[str, int]) -> None:
+        slot = self._slots.get(gtt.request.instrument_key)
+        if slot is not None:
+            self._exchange.restore_gtt(gtt_state_of(gtt, ACCOUNT, filled), filled)
+            self._hot[slot] = gtt.request.instrument_key
 
-_Told = AccountSnapshot | FillEvent | OrderUpdate | RequestAccepted | RequestRefused | TagAbsence
+
+_Told = (
+    AccountSnapshot
+    | FillEvent
+    | GttUpdate
+    | OrderUpdate
+    | RequestAccepted
+    | RequestRefused
+    | RequestSent
+    | TagAbsence
+)

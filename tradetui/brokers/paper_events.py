@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tradetui.domain.calendar.ist import day_start_ns, ist_date
-from tradetui.domain.events import Evidence, OrderUpdate
+from tradetui.domain.events import Evidence, GttUpdate, OrderUpdate
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.order import Fill, Order, OrderStatus
-from tradetui.exchange.orders import OrderState, RawStatus, Trade
+from tradetui.exchange.orders import GttState, OrderState, RawStatus, Trade
 
 _NS_PER_MS = 1_000_000
 _ID_PREFIX = len("yymmdd")
@@ -51,6 +51,15 @@ def update_of(order: OrderState, t_ns: int, evidence: Evidence) -> OrderUpdate:
         order.message,
         order.exchange_ns,
     )
+
+
+def gtt_update_of(gtt: GttState, t_ns: int, evidence: Evidence) -> GttUpdate:
+    """A GTT's present state as a statement of the broker."""
+    request = gtt.request
+    return GttUpdate(
+        t_ns, evidence, gtt.gtt_id, gtt.key, request.side, request.qty, request.product, gtt.rules,
+        gtt.created_ns, gtt.expires_ns,
+    )  # fmt: skip
 
 
 def lost_with_restart(order: Order, t_ns: int) -> OrderUpdate:

@@ -38,6 +38,7 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
+from tradetui.exchange.sessions import phase_word
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
@@ -303,7 +304,7 @@ def _broker(
 
     def phase(instrument: Instrument, t_ns: int) -> str:
         try:
-            return calendar.phase_at(segment_of(calendar, instrument, ist_date(t_ns)), t_ns).value
+            return phase_word(calendar.phase(segment_of(calendar, instrument, ist_date(t_ns)), t_ns))
         except (CalendarUnknown, ValueError):
             return "CLOSED"
 
@@ -319,6 +320,8 @@ def _broker(
             if order.status.working and not day_is_over(order, account.clock.now_ns())
         ],
         fills=past.fills,
+        gtts=past.gtts.values(),
+        conversions=past.moves,
         start_ns=account.clock.now_ns(),
     )
 
