@@ -20,6 +20,7 @@ from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validi
 from tradetui.domain.position import Position
 from tradetui.exchange import rules
 from tradetui.exchange.accounts import Account
+from tradetui.exchange.after_market import AfterMarket
 from tradetui.exchange.book import Quote
 from tradetui.exchange.gtt import GttDesk
 from tradetui.exchange.margins import RiskPrices
@@ -83,6 +84,7 @@ class Exchange(Services):
         self.risk = RiskPrices(self._matcher.last)
         self._gtts = GttDesk(self._matcher, self._instruments, self._bands, self._place_child, first_serial)
         self._square_off = SquareOff(self)
+        self._after_market = AfterMarket(self._matcher)
 
     # --- set-up ---------------------------------------------------------------------------------------
 
@@ -125,7 +127,10 @@ class Exchange(Services):
         """
         if order.status.terminal or order.order_id in self._matcher.orders:
             raise DomainError(f"order {order.order_id} cannot be restored")
-        self._matcher.restore(order)
+        if order.status is RawStatus.AMO_RECEIVED:
+            self._after_market.restore(order)
+        else:
+            self._matcher.restore(order)
 
     def restore_gtt(self, gtt: GttState, filled: Mapping[str, int] | None = None) -> None:
         """Take a GTT of an earlier run up again. Seat its children first, or say what they have filled.
@@ -194,7 +199,7 @@ class Exchange(Services):
     ) -> str | Refusal:
         """Make an order and let it in, or reject it; the reason when not even an order is made."""
         self.risk.at(t_ns)
-        account = self._account(account_id)
+        self._account(account_id)
         instrument = self._instruments.get(request.instrument_key)
         if instrument is None:
             return Refusal(UNKNOWN_KEY, f"unknown instrument key {request.instrument_key}")
@@ -220,6 +225,20 @@ class Exchange(Services):
             gtt_id=gtt_id,
         )
         self._matcher.put(order)
+        waits = self._rules.after_market and not placed_by and not gtt_id
+        if waits and self._after_market.is_time(self._phase(instrument, t_ns)):
+            reason = veto or self._after_market.refuse(request)
+            if reason is not None:
+                self._matcher.put(order.step(RawStatus.REJECTED, t_ns, reason.message))
+            else:
+                self._after_market.take(order, t_ns)
+            return order_id
+        self._let_in(order, t_ns, veto)
+        return order_id
+
+    def _let_in(self, order: OrderState, t_ns: int, veto: Refusal | None = None) -> None:
+        """Judge a new order, then hand it to the exchange or reject it."""
+        account, instrument = self._account(order.account_id), self._instruments[order.key]
         order = self._matcher.put(order.step(RawStatus.VALIDATING, t_ns))
         reason = (
             veto
@@ -233,7 +252,6 @@ class Exchange(Services):
             account.update(order)
             self._matcher.note_phase(instrument.key, self._phase(instrument, t_ns), t_ns)
             self._matcher.accept(order, t_ns, matching=self._continuous(instrument, t_ns))
-        return order_id
 
     def modify(self, account_id: str, order_id: str, terms: Amendment, t_ns: int) -> Reply:
         """Change a working order.
@@ -259,6 +277,11 @@ class Exchange(Services):
         if refused is not None:
             return Reply(order_id, refused, self._matcher.drain())
         wanted = replace(wanted, block_price=self._block_price(instrument, check))
+        if order_id in self._after_market:
+            refused = self._after_market.refuse(check)
+            if refused is None:
+                self._after_market.amend(wanted, t_ns)
+            return Reply(order_id, refused, self._matcher.drain())
         probe = replace(wanted, request=check)
         if check.qty <= order.filled_qty:
             refused = Refusal("RMS", f"new quantity must be above the {order.filled_qty} already filled")
@@ -285,6 +308,9 @@ class Exchange(Services):
         if order.status.terminal:
             refusal = Refusal(_CANCEL_FINISHED, f"order {order_id} is already {order.status.value}")
             return Reply(order_id, refusal, self._matcher.drain())
+        if order_id in self._after_market:
+            self._after_market.cancel(order_id, t_ns, words)
+            return Reply(order_id, events=self._matcher.drain())
         self._matcher.put(order.step(RawStatus.CANCEL_PENDING, t_ns))
         self._matcher.cancel(order_id, t_ns, words)
         return Reply(order_id, events=self._finish(order.key, t_ns))
@@ -343,6 +369,8 @@ class Exchange(Services):
 
     def advance(self, t_ns: int) -> tuple[ExchangeEvent, ...]:
         """Let time pass: sessions begin and end, orders of the day expire. Cheap while nothing works."""
+        for order in self._due(t_ns):
+            self._let_in(self._after_market.release(order.order_id, t_ns), t_ns)
         for key in self._matcher.busy_keys():
             self._roll(self._instruments[key], t_ns)
             if key in self._gtts.by_key:
@@ -351,6 +379,19 @@ class Exchange(Services):
         self._gtts.expire(t_ns)
         self._square_off.advance(t_ns)
         return self._matcher.drain()
+
+    def due_keys(self, t_ns: int) -> list[str]:
+        """Instruments in which an after-market order is let in by the next `advance` to ``t_ns``."""
+        return list(dict.fromkeys(order.key for order in self._due(t_ns)))
+
+    def _due(self, t_ns: int) -> list[OrderState]:
+        if not self._after_market:
+            return []
+        return [
+            order
+            for order in self._after_market
+            if self._after_market.is_due(order, self._phase(self._instruments[order.key], t_ns))
+        ]
 
     # --- inside ---------------------------------------------------------------------------------------
 

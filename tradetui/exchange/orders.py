@@ -30,6 +30,9 @@ class RawStatus(StrEnum):
     NOT_CANCELLED = "not cancelled"
     COMPLETE = "complete"
     REJECTED = "rejected"
+    AMO_RECEIVED = "after market order req received"
+    AMO_MODIFIED = "modify after market order req received"
+    AMO_CANCELLED = "cancelled after market order"
 
     @property
     def terminal(self) -> bool:
@@ -39,10 +42,12 @@ class RawStatus(StrEnum):
     @property
     def resting(self) -> bool:
         """Whether this is a status an order stays in, not a step on the way or a row of its history."""
-        return self in _TERMINAL or self in (RawStatus.OPEN, RawStatus.TRIGGER_PENDING)
+        return self in _TERMINAL or self in (
+            RawStatus.OPEN, RawStatus.TRIGGER_PENDING, RawStatus.AMO_RECEIVED,
+        )  # fmt: skip
 
 
-_TERMINAL = frozenset({RawStatus.CANCELLED, RawStatus.COMPLETE, RawStatus.REJECTED})
+_TERMINAL = frozenset({RawStatus.CANCELLED, RawStatus.COMPLETE, RawStatus.REJECTED, RawStatus.AMO_CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class OrderState:
         note: Words that stay with it whatever happens: why the broker placed it.
         placed_by: Who placed it, when that was not the account's own user.
         gtt_id: The good-till-triggered order it came from.
+        after_market: It was placed while the market was shut, and waits or waited for the open.
     """
 
     order_id: str
@@ -91,6 +97,7 @@ class OrderState:
     note: str = ""
     placed_by: str = ""
     gtt_id: str = ""
+    after_market: bool = False
 
     @property
     def key(self) -> str:

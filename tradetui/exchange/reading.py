@@ -16,7 +16,7 @@ from tradetui.exchange.days import DayFigures
 from tradetui.exchange.gtt import GttDesk
 from tradetui.exchange.margins import MarginUse
 from tradetui.exchange.matching import Matcher
-from tradetui.exchange.orders import ExchangeEvent, Funds, GttState, OrderState, Trade
+from tradetui.exchange.orders import ExchangeEvent, Funds, GttState, OrderState, RawStatus, Trade
 
 
 class Readable:
@@ -51,12 +51,16 @@ class Readable:
         return self._own(account_id, order_id)
 
     def orders(self, account_id: str, day_ns: int | None = None) -> list[OrderState]:
-        """Orders of an account in order of arrival; with ``day_ns`` those placed on that IST day only."""
+        """Orders of an account in order of arrival; with ``day_ns`` those of that IST day only.
+
+        An order that waits for the open belongs to each day until then.
+        """
         day = None if day_ns is None else day_number(day_ns)
         return [
             order
             for order in self._matcher.orders.values()
-            if order.account_id == account_id and (day is None or day_number(order.placed_ns) == day)
+            if order.account_id == account_id
+            and (day is None or day_number(order.placed_ns) == day or order.status is RawStatus.AMO_RECEIVED)
         ]
 
     def by_tag(self, account_id: str, tag: str) -> list[OrderState]:

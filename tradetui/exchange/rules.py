@@ -47,11 +47,13 @@ class RuleBook:
         mcx_by_api: Whether MCX orders are taken; off at Upstox (``UDAPI1161``).
         check_trigger_range: Whether the exchange's cap on trigger-to-limit distance is enforced.
         check_lpp: Whether limit prices far from the last price are refused (limit price protection).
+        after_market: Whether orders placed while the market is shut wait for the open, instead of being refused.
     """
 
     mcx_by_api: bool = False
     check_trigger_range: bool = True
     check_lpp: bool = True
+    after_market: bool = False
 
 
 def refuse_request(

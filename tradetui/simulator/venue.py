@@ -31,6 +31,7 @@ from tradetui.exchange.orders import (
     Trade,
     Traded,
 )
+from tradetui.exchange.rules import RuleBook
 from tradetui.exchange.sessions import Phase, phase_word
 from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed
 from tradetui.simulator.bend import Bend
@@ -103,7 +104,10 @@ class Venue:
         self._day = day_number(clock.now_ns())
         self.ended = asyncio.Event()
         self.exchange = Exchange(
-            world.instruments, self.phase_of, first_serial=kept.next_serial if kept is not None else 1
+            world.instruments,
+            self.phase_of,
+            rule_book=RuleBook(after_market=True),
+            first_serial=kept.next_serial if kept is not None else 1,
         )
         self.exchange.risk.source = self._risk_price
         self.exchange.risk.at(clock.now_ns())
@@ -136,7 +140,7 @@ class Venue:
                     await finish()
                 # The market has gone quiet, but orders still expire.
                 await self._clock.wait_until(self._clock.now_ns() + _IDLE_NS)
-                self._report(self.exchange.advance(self._clock.now_ns()))
+                self._advance(self._clock.now_ns())
                 continue
             await self._clock.drive_to(due_ns)
             until_ns = max(due_ns, self._clock.now_ns())
@@ -149,7 +153,13 @@ class Venue:
                 count += 1
                 if count % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-            self._report(self.exchange.advance(until_ns))
+            self._advance(until_ns)
+
+    def _advance(self, t_ns: int) -> None:
+        """Let the exchange's time pass; orders that waited for the open meet a market it knows."""
+        for key in self.exchange.due_keys(t_ns):
+            self._sync(key, t_ns)
+        self._report(self.exchange.advance(t_ns))
 
     def jump(self, to_ns: int) -> None:
         """Set the clock forward; the market in between is skipped, not replayed.
@@ -162,7 +172,7 @@ class Venue:
             self.board.reload()
             self._relist(to_ns)
         self._clock.jump(to_ns)
-        self._report(self.exchange.advance(to_ns))
+        self._advance(to_ns)
         for key in self.working_keys():
             self._catch_up(key, to_ns)
 
@@ -399,7 +409,7 @@ class Venue:
         for key in self.working_keys():
             if key in self.bend.one_sided:
                 self._show_circuit(key, t_ns)
-        self._report(self.exchange.advance(t_ns))
+        self._advance(t_ns)
 
     def _show_circuit(self, key: str, t_ns: int) -> None:
         market = self._market(key)

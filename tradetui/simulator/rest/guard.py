@@ -33,6 +33,9 @@ ORDER_WRITES = frozenset(
 )
 """Endpoints that need the static IP and fall under the order limits (`upstox.md` 1.8, 6.1)."""
 
+WRITES = ORDER_WRITES | {"/v2/portfolio/convert-position", "/v2/user/kill-switch"}
+"""Endpoints whose answers get lost or garbled: whoever asked does not know whether it took effect."""
+
 _PUBLIC_PREFIXES = (
     # The SDK sends no bearer on these, and they are public (`upstox.md` 1.3).
     "/v2/login/", "/v3/historical-candle/", "/v2/market/holidays", "/v2/market/timings/", "/.well-known/",
@@ -84,6 +87,7 @@ class Guard:
         faults, path = self._state.faults, request.path
         endpoint = _endpoint(request)
         is_write = endpoint in ORDER_WRITES
+        is_doubtful = endpoint in WRITES and request.method != "GET"
         # A conversion falls under no order limit, and its answer can get lost all the same.
         changes = is_write or endpoint.endswith("/convert-position")
         self._state.counts[f"{request.method} {endpoint}"] += 1
@@ -107,7 +111,7 @@ class Guard:
             await asyncio.sleep(float(early["ms"]) / 1000)
         if changes and faults.strike("lost-ack-after", path):
             return _cut(request)
-        if is_write and (garbled := faults.strike("garbled-ack", path)):
+        if is_doubtful and (garbled := faults.strike("garbled-ack", path)):
             return _garbled(str(garbled["form"]))
         if hang:
             return await self._hang(request)

@@ -27,6 +27,7 @@ _EXCHANGE_WORDS = {
 _LONG_FORMAT = "%Y-%m-%d %H:%M:%S"
 _NAMED_MONTH_FORMAT = "%d-%b-%Y %H:%M:%S"
 _HAIRCUT = 0.2
+_CANCELLED = (RawStatus.CANCELLED, RawStatus.AMO_CANCELLED)
 
 
 def exchange_word(instrument: Instrument) -> str:
@@ -44,7 +45,7 @@ def order_row(order: OrderState, instrument: Instrument) -> dict[str, Any]:
     return {
         **step_row(order, instrument),
         "guid": None,
-        "pending_quantity": order.pending_qty if order.status is not RawStatus.CANCELLED else order.remaining,
+        "pending_quantity": order.remaining if order.status in _CANCELLED else order.pending_qty,
         "status_message_raw": order.message or None,
         "order_ref_id": f"udapi-{order.order_id}",
     }
@@ -75,10 +76,10 @@ def step_row(order: OrderState, instrument: Instrument) -> dict[str, Any]:
         "exchange_order_id": order.exchange_order_id,
         "parent_order_id": None,
         "order_id": order.order_id,
-        "variety": "SIMPLE",
+        "variety": "AMO" if order.after_market else "SIMPLE",
         "order_timestamp": stamp(order.updated_ns),
         "exchange_timestamp": stamp(order.exchange_ns),
-        "is_amo": False,
+        "is_amo": order.after_market,
         "order_request_id": str(order.requests),
     }
 
