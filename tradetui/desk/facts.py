@@ -47,7 +47,8 @@ class FactsGatherer:
         self._last_equal: dict[_Sameness, int] = {}
         self._sizes: dict[str, deque[int]] = {}
         self._second: deque[int] = deque(maxlen=32)
-        self._blocked: deque[tuple[int, Money]] = deque(maxlen=1_000)
+        self._blocked: deque[tuple[int, Money]] = deque()
+        self._blocked_sum = 0
         self._group_of: dict[PositionKey, str] = {}
 
     def sent(self, facts: Facts) -> None:
@@ -57,6 +58,7 @@ class FactsGatherer:
         self._second.append(now_ns)
         if not facts.reducing:
             self._blocked.append((now_ns, facts.margin_needed))
+            self._blocked_sum += facts.margin_needed
 
     def remember(self, order: Order) -> None:
         """Take an order of an earlier run of the day into account: cooldowns go on over a restart."""
@@ -74,11 +76,13 @@ class FactsGatherer:
     def funds_read(self, asked_ns: int) -> None:
         """The broker has said what is available: orders from before that are in it."""
         while self._blocked and self._blocked[0][0] < asked_ns:
-            self._blocked.popleft()
+            self._blocked_sum -= self._blocked.popleft()[1]
 
-    def turn_day(self) -> None:
-        """A new day: yesterday's baskets are ordinary positions now."""
-        self._group_of.clear()
+    def remember_groups(self, groups: dict[str, str]) -> None:
+        """Take the baskets of earlier days into account: instrument key, tab, product -> group."""
+        for text, group in groups.items():
+            key, _, product = text.partition("\t")
+            self._group_of[key, Product(product)] = group
 
     def _remember(self, request: OrderRequest, t_ns: int) -> None:
         at = (request.source, request.instrument_key)
@@ -86,8 +90,11 @@ class FactsGatherer:
         self._last_equal[_sameness(request)] = t_ns
         if request.source == "manual":
             self._sizes_of(request.instrument_key).append(request.qty)
+        position = (request.instrument_key, request.product)
         if request.group:
-            self._group_of[request.instrument_key, request.product] = request.group
+            self._group_of[position] = request.group
+        elif not request.is_exit and not self._books.portfolio.qty(*position):
+            self._group_of.pop(position, None)
 
     def _sizes_of(self, key: str) -> deque[int]:
         instrument = self._books.instrument(key)
@@ -114,7 +121,8 @@ class FactsGatherer:
         sent = self._sent.get((request.source, key))
         equal = self._last_equal.get(_sameness(request))
         losses = guard.losses()
-        open_, counted = self._open_positions(request, instrument)
+        entries = [order for order in manager.working() if self._enters(order)]
+        open_, counted = self._open_positions(request, entries)
         free, t1 = self._free(request, instrument, held, pending)
         return Facts(
             request=request,
@@ -133,12 +141,12 @@ class FactsGatherer:
             feed_up=books.feed_up,
             phase=market.phase,
             band=books.lists.band(instrument, market.prev_close) if instrument else None,
-            available=Money(self._figures.available() - sum(blocked for _, blocked in self._blocked)),
+            available=Money(self._figures.available() - self._blocked_sum),
             funds_known=books.portfolio.available is not None,
             day_loss=losses.day,
             week_loss=losses.week,
             month_drawdown=losses.month,
-            exposure=Money(self._figures.exposure() + self._entering()),
+            exposure=Money(self._figures.exposure() + sum(map(self._value_left, entries))),
             open_positions=len(open_),
             intraday_positions=sum(each is Product.INTRADAY for each, _ in open_.values()),
             swing_positions=sum(each is not Product.INTRADAY for each, _ in open_.values()),
@@ -169,7 +177,7 @@ class FactsGatherer:
         )
 
     def _open_positions(
-        self, request: OrderRequest, instrument: Instrument | None
+        self, request: OrderRequest, entries: list[Order]
     ) -> tuple[dict[object, tuple[Product, str]], bool]:
         """What counts as one position each: held, or being entered by a working order; a basket once.
 
@@ -177,16 +185,13 @@ class FactsGatherer:
         """
         books = self._books
         found: dict[object, tuple[Product, str]] = {}
-        keys = [
+        keys = dict.fromkeys(
             (position.instrument_key, position.product)
             for position in books.portfolio.open_positions()
             if not self._figures.sold_from_demat(position)
-        ]
-        keys += [
-            (order.request.instrument_key, order.request.product)
-            for order in books.manager.working()
-            if self._enters(order)
-        ]
+        )
+        for order in entries:
+            keys[order.request.instrument_key, order.request.product] = None
         for key in keys:
             of = books.instrument(key[0])
             found.setdefault(self._group_of.get(key) or key, (key[1], _underlying(of, key[0])))
@@ -200,14 +205,11 @@ class FactsGatherer:
         held = self._books.portfolio.qty(request.instrument_key, request.product)
         return not request.is_exit and held * request.side.sign >= 0
 
-    def _entering(self) -> int:
-        """Value of what working entries may still buy or sell short."""
-        return sum(self.entering_value(order) for order in self._books.manager.working())
-
     def entering_value(self, order: Order) -> int:
         """Value of what one working order may still add to a position; 0 for an exit."""
-        if not self._enters(order):
-            return 0
+        return self._value_left(order) if self._enters(order) else 0
+
+    def _value_left(self, order: Order) -> int:
         request = order.request
         instrument = self._books.instrument(request.instrument_key)
         price = request.price or request.trigger_price

@@ -46,6 +46,7 @@ class Memory:
         locked_segments: Segments closed by the account's kill switch at the broker.
         square_off_ok: Square-off times that the user has confirmed, as they were then.
         sizes: Instrument key -> quantities of the user's last orders there, before today.
+        groups: Instrument key, tab, product -> basket that it was last entered with, before today.
     """
 
     results: dict[str, int] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Memory:
     locked_segments: tuple[str, ...] = ()
     square_off_ok: str = ""
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
 
 
 class Guard:

@@ -222,6 +222,7 @@ def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     desk.manager.restore(past.last_order_states(), past.sequence, t_ns)
     desk.manager.conversions.restore(list(past.conversions.values()), t_ns)
     desk.facts.remember_sizes(past.risk.sizes)
+    desk.facts.remember_groups(past.risk.groups)
     for order in past.last_order_states():
         desk.remember(order)
     for opening in past.openings:

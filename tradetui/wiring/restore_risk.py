@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Final
 
 from tradetui.desk.guard import Memory
-from tradetui.domain.order import OrderRequest
+from tradetui.domain.order import OrderRequest, Product
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.thawing import thaw
 from tradetui.risk.breakers import Latch, Span
@@ -34,6 +34,7 @@ class RiskFold:
         self._locked: tuple[str, ...] = ()
         self._square_off_ok = ""
         self._sizes: dict[str, deque[int]] = {}
+        self._groups: dict[str, str] = {}
 
     def take(self, record: Record, day: date) -> None:
         """Take one record that was written on ``day``."""
@@ -44,6 +45,8 @@ class RiskFold:
             self._changes.append((data["name"], data["new"]))
         elif record.kind is RecordKind.INTENT and day != self._today:
             request = thaw(OrderRequest, data["request"])
+            if not request.is_exit and request.product is not Product.INTRADAY:
+                self._groups[f"{request.instrument_key}\t{request.product.value}"] = request.group
             if request.source == "manual":
                 self._sizes.setdefault(request.instrument_key, deque(maxlen=SIZES_KEPT)).append(request.qty)
 
@@ -86,4 +89,5 @@ class RiskFold:
             locked_segments=self._locked,
             square_off_ok=self._square_off_ok,
             sizes={key: tuple(sizes) for key, sizes in self._sizes.items()},
+            groups={position: group for position, group in self._groups.items() if group},
         )
