@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -23,8 +24,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tradetui.storage.kill_file import KillOrder
 
 if TYPE_CHECKING:
-    import asyncio
-
     from tradetui.domain.events import OperatorEvent
     from tradetui.domain.view import Snapshot
     from tradetui.runtime.core import Runtime
@@ -122,13 +121,18 @@ class HangUp:
         self.stayed = False
 
     def __call__(self) -> bool:
-        """The terminal is gone. Returns whether the engine goes on."""
+        """The terminal is gone. Returns whether the engine goes on. On the screen's loop only."""
         leave_terminal()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # A loop that closes takes its handlers along, and the next signal would end us.
+            loop.remove_signal_handler(number)
         ignore_hang_up()
         handle = self._handle()
         self.stayed = self._stay and handle is not None and worth_staying(handle.snapshot())
         if not self.stayed or handle is None:
             log.warning("the terminal hung up: stopping")
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the stop is under way already
             return False
         log.warning(
             "the terminal hung up: process %d goes on without a screen, with its stops; look with `tradetui status`, "
