@@ -52,7 +52,7 @@ class Disk:
             if disk.full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             begin(self)
-            self._file = File(self._file)  # type: ignore[assignment]
+            self._file = File(self._file)  # type: ignore[arg-type,assignment]
 
         def synced(fd: int) -> None:
             if disk.broken:
@@ -62,7 +62,7 @@ class Disk:
         monkeypatch.setattr(Journal, "_begin_file", begin_file)
         monkeypatch.setattr(os, "fdatasync", synced)
         if journal._file is not None:
-            journal._file = File(journal._file)  # type: ignore[arg-type,assignment]
+            journal._file = File(journal._file)  # type: ignore[assignment]
 
 
 def numbers(folder: Path) -> list[int]:

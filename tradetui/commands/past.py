@@ -29,7 +29,7 @@ MOST_ROWS: Final = 10_000
 async def answer_from_store(
     runtime: Runtime, settings: config.Config, name: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer ``pnl``, ``charges`` or ``sql`` from the running engine's store, off its loop.
+    """Answer ``pnl``, ``charges``, ``sql`` or ``client-id`` from the running engine's store, off its loop.
 
     Raises:
         TradeTuiError: Nothing is stored, or the question cannot be answered.
@@ -47,6 +47,9 @@ async def answer_from_store(
     def work(cursor: DuckDBPyConnection) -> dict[str, Any]:
         if name == "sql":
             return select(cursor, args)
+        if name == "client-id":
+            sql = "SELECT count(*) > 0 FROM orders WHERE client_id = ?"
+            return {"used": bool((cursor.execute(sql, [args["client_id"]]).fetchone() or (False,))[0])}
         charge = charge_by_key(settings, runtime.parts.lookup)
         if name == "pnl":
             return profit(cursor, symbol, args, charge)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tradetui import config
 from tradetui.commands.output import form_of, show
-from tradetui.control.client import NotRunning, ask
+from tradetui.control.client import NoAnswer, NotRunning, ask
 from tradetui.domain.errors import TradeTuiError, UsageError
 
 _COLUMNS: Final = (
@@ -47,16 +47,13 @@ def run_write(name: str, options: WriteOptions) -> int:
     place = config.home(options.home)
     args = {key: value for key, value in options.args.items() if value not in (None, "", False)}
     try:
-        data = ask(place.data_dir, name, args, float(args.get("wait", 5.0)) + _SLACK_S)
-    except NotRunning as error:
-        raise TradeTuiError(
-            f"no engine works in {place.data_dir}: nothing is sent without one",
-            "start `tradetui run`; only `tradetui kill` works alone",
-        ) from error
+        data = _asked(place, name, args)
     except TradeTuiError as error:
         if form != "json":
             raise
-        show({"done": False, "settled": True, "words": str(error), "rows": []}, form, _COLUMNS)
+        # Whoever reads JSON gets its one object for a refusal, too.
+        settled = not isinstance(error, NoAnswer)
+        show({"done": False, "settled": settled, "words": str(error), "rows": []}, form, _COLUMNS)
         return error.exit_code
     show(data, form, _COLUMNS, "nothing to do")
     if form == "table" and data["words"]:
@@ -64,6 +61,16 @@ def run_write(name: str, options: WriteOptions) -> int:
     if form == "table" and not data["settled"]:
         print("the broker has not answered yet: look with `tradetui orders`", file=sys.stderr)
     return 0 if data["done"] else 1
+
+
+def _asked(place: config.Home, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return ask(place.data_dir, name, args, float(args.get("wait", 5.0)) + _SLACK_S)
+    except NotRunning as error:
+        raise TradeTuiError(
+            f"no engine works in {place.data_dir}: nothing is sent without one",
+            "start `tradetui run`; only `tradetui kill` works alone",
+        ) from error
 
 
 def run_arm(home: str | None, args: Mapping[str, Any], *, scripts: bool, as_json: bool) -> int:

@@ -20,10 +20,15 @@ from tradetui.domain.errors import TradeTuiError
 
 CONNECT_S: Final = 2.0
 ANSWER_S: Final = 30.0
+_LOOK: Final = "whether it was done is not known: look with `tradetui orders`"
 
 
 class NotRunning(TradeTuiError):
     """No engine answers for this data directory."""
+
+
+class NoAnswer(ControlError):
+    """The engine was asked, and what became of it is not known."""
 
 
 def ask(
@@ -39,7 +44,8 @@ def ask(
 
     Raises:
         NotRunning: No engine runs there.
-        ControlError: It said no, or did not answer.
+        NoAnswer: It was asked, and did not answer.
+        ControlError: It said no.
     """
     path = noted_path(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -59,12 +65,12 @@ def ask(
             connection.sendall(request_line(name, args or {}))
             return parse_reply(_line_of(connection))
         except TimeoutError:
-            raise ControlError(
+            raise NoAnswer(
                 f"the running engine gave no answer within {timeout_s:g} s",
-                "whether it was done is not known: look with `tradetui orders`",
+                _LOOK,
             ) from None
         except OSError as error:
-            raise ControlError(f"the running engine hung up: {error.strerror}") from error
+            raise NoAnswer(f"the running engine hung up: {error.strerror}", _LOOK) from error
 
 
 def _line_of(connection: socket.socket) -> bytes:
@@ -78,4 +84,4 @@ def _line_of(connection: socket.socket) -> bytes:
         size += len(part)
         if part.endswith(b"\n"):
             return b"".join(parts)
-    raise ControlError("the running engine hung up in the middle of its answer")
+    raise NoAnswer("the running engine hung up before its answer was whole", _LOOK)

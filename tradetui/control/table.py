@@ -62,9 +62,15 @@ class Console:
     ) -> None:
         self.host = host
         self.charge = charge
-        self.writes = Writes(host, scripts, note)
+        self.writes = Writes(host, scripts, note, self._used_before)
         self.query = query
         self.relogin = relogin
+
+    async def _used_before(self, client_id: str) -> bool:
+        """Whether a client id stands in the ledger: the engine itself knows those of its own day only."""
+        if self.query is None:
+            return False
+        return bool((await self.query("client-id", {"client_id": client_id}))["used"])
 
     async def answer(self, name: str, args: dict[str, Any]) -> Mapping[str, Any]:
         """Answer one request.

@@ -6,7 +6,7 @@ A reply waits, within bounds, for the broker's evidence: it says what became of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tradetui.control.host import Args, Hearing, Host, choice, instrument_of, number, price, text, whole
@@ -30,6 +30,9 @@ _GOOD: Final = frozenset(
 )
 
 
+UsedBefore = Callable[[str], Awaitable[bool]]
+
+
 class Writes:
     """Scripted orders of one run.
 
@@ -37,12 +40,16 @@ class Writes:
         host: The running engine.
         scripts: Their arming and caps.
         note: Writes what changed about the arming into the journal; raises when it cannot.
+        used_before: Whether a client id was used on any earlier day.
     """
 
-    def __init__(self, host: Host, scripts: Scripts, note: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, host: Host, scripts: Scripts, note: Callable[[dict[str, Any]], None], used_before: UsedBefore
+    ) -> None:
         self._host = host
         self.scripts = scripts
         self._note = note
+        self._used_before = used_before
 
     # --- permission -----------------------------------------------------------------------------------
 
@@ -103,7 +110,10 @@ class Writes:
             return await self._outcome([again.tag], _wait(args), repeated=True)
         # Asked once without waiting, so that nothing is streamed for a script that may not trade.
         self.scripts.check(0, self._now())
+        if request.client_id and await self._used_before(request.client_id):
+            raise Refused(f"the client id {request.client_id!r} was used before", "use a new one")
         await self._streamed(request.instrument_key)
+        # Others were served while this one waited: the last look is the one that counts.
         again = self._known(request)
         if again is not None:
             return await self._outcome([again.tag], _wait(args), repeated=True)
