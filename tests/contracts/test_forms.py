@@ -23,7 +23,10 @@ async def answered(harness: Harness, kind: str, tag: str) -> RequestAccepted | R
     """Wait for the answer to a change."""
 
     def found() -> list[RequestAccepted | RequestRefused]:
-        said = (*harness.of(RequestAccepted), *harness.of(RequestRefused))
+        said: list[RequestAccepted | RequestRefused] = [
+            *harness.of(RequestAccepted),
+            *harness.of(RequestRefused),
+        ]
         return [one for one in said if (one.kind, one.tag) == (kind, tag)]
 
     await harness.until(lambda _: bool(found()))
