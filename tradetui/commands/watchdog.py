@@ -238,3 +238,7 @@ async def _stand_in(
     place = config.Home(Path(told.config_dir), Path(told.data_dir))
     parts = await join_stand_in(place, settings, told.where, token, lease, who)
     return await stand_in(parts, kill, "watchdog", who, asked_to_stop=lease.asked)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_watchdog())

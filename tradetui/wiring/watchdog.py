@@ -65,7 +65,8 @@ class WatchdogProcess:
     def _start(self) -> None:
         with self._lock:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tradetui", "watchdog"],
+                # Past the command table: its libraries are twice the size of what watches.
+                [sys.executable, "-m", "tradetui.commands.watchdog"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
