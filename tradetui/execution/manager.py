@@ -78,6 +78,7 @@ class OrderManager(OrderBook):
         self._client_ids: set[str] = set()
         self.odd_rows = OddRows(note)
         """Rows of the broker's books that make no sense, as they came."""
+        self._traded_ns = 0
         self.account_trouble = ""
         """Why the broker does not show us the account, while it does not."""
         self.gtts = GttManager(self, emit, note, self._tags)
@@ -298,6 +299,7 @@ class OrderManager(OrderBook):
         fill = replace(fill, tag=tag)
         if not self._portfolio.book(fill):
             return False
+        self._traded_ns = max(self._traded_ns, event.t_ns)
         self._note(RecordKind.FILL, freeze(fill))
         order = self.orders.get(tag)
         if order is not None:
@@ -318,7 +320,7 @@ class OrderManager(OrderBook):
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         """Compare the broker's account with ours: adopt, repair, and say what was found."""
-        portfolio = self._portfolio
+        portfolio, traded_ns = self._portfolio, self._traded_ns
         self.account_trouble = ""
         self._turn_day(snapshot.t_ns)
         # GTTs first: they say which orders of the book came out of them.
@@ -336,7 +338,9 @@ class OrderManager(OrderBook):
         for order in self.working():
             if order.updated_ns < snapshot.asked_ns and order.broker_id not in seen:
                 self._missing(order, snapshot)
-        if snapshot.positions is not None and self._fills_complete():
+        # Positions that were read before the newest trade we heard of are older than ours.
+        newer = snapshot.asked_ns > traded_ns
+        if snapshot.positions is not None and self._fills_complete() and newer:
             self.conversions.on_snapshot(snapshot)
             self.positions.compare(snapshot.positions, snapshot.t_ns)
         self._reconcile_wanted = not self._fills_complete()
@@ -459,6 +463,7 @@ class OrderManager(OrderBook):
 
     def _adopt(self, update: OrderUpdate) -> None:
         """Take in an order that was not placed here, so that it is seen and can be cancelled."""
+        self._tags.seen(update.tag)
         order = evidence.adopted(update)
         if order is None:
             return

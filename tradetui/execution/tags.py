@@ -33,3 +33,9 @@ class Tags:
     def restore(self, sequence: int) -> None:
         """An earlier run of the day got as far as this number."""
         self._sequence = sequence
+
+    def seen(self, tag: str) -> None:
+        """The broker knows a label: ours are not given out again, even when our own record of it is gone."""
+        number = tag.removeprefix(self.prefix)
+        if number != tag and number.isdecimal():
+            self._sequence = max(self._sequence, int(number))
