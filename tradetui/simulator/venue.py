@@ -19,6 +19,7 @@ from tradetui.domain.gtt import GttRequest, GttRule
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price, floor_to_tick, to_price, to_rupees
 from tradetui.domain.order import OrderRequest, Product, Side
+from tradetui.exchange.book import Quote
 from tradetui.exchange.days import DayFigures
 from tradetui.exchange.exchange import Exchange
 from tradetui.exchange.orders import (
@@ -214,7 +215,7 @@ class Venue:
             filling = 0 if starved else qty
             self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), filling, t_ns))
         if update.fullFeed.marketFF.HasField("marketLevel") and not starved:
-            self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
+            self._report(self.exchange.set_external(key, *self._quotes(key, market), t_ns))
 
     def _sync(self, key: str, t_ns: int) -> None:
         """Bring the exchange's idea of an instrument up to date, before it is first needed again."""
@@ -229,7 +230,7 @@ class Venue:
         self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
         if market.ltpc.ltp > 0:
             self.exchange.set_last(key, to_price(market.ltpc.ltp))
-        self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
+        self._report(self.exchange.set_external(key, *self._quotes(key, market), t_ns))
 
     def _catch_up(self, key: str, t_ns: int) -> None:
         """Show working orders the market as it stands after a jump; stops that were passed fire now."""
@@ -239,11 +240,17 @@ class Venue:
         self._seen[key] = _Seen(market.ltpc.ltt, market.vtt)
         if market.ltpc.ltp > 0:
             self._report(self.exchange.external_trade(key, to_price(market.ltpc.ltp), 0, t_ns))
-        self._report(self.exchange.set_external(key, *quotes_of(market), t_ns))
+        self._report(self.exchange.set_external(key, *self._quotes(key, market), t_ns))
 
     def _market(self, key: str) -> MarketFullFeed | None:
         feed = self.board.feed(key)
         return feed.fullFeed.marketFF if feed is not None and feed.fullFeed.HasField("marketFF") else None
+
+    def _quotes(self, key: str, market: MarketFullFeed) -> tuple[list[Quote], list[Quote]]:
+        """Bids and asks; at a circuit one side is empty."""
+        bids, asks = quotes_of(market)
+        gone = self.bend.one_sided.get(key)
+        return [] if gone == "bids" else bids, [] if gone == "asks" else asks
 
     def _band_close(self, instrument: Instrument, market: MarketFullFeed) -> Price:
         return to_price(market.ltpc.cp or market.ltpc.ltp)
@@ -342,7 +349,7 @@ class Venue:
         market = self._market(instrument.key)
         if market is None:
             return
-        bids, asks = quotes_of(market)
+        bids, asks = self._quotes(instrument.key, market)
         lots = max(1, int(request.qty * percent / 100) // instrument.lot_size)
         buys = request.side is Side.BUY
         bids = bids[:1] if buys else [(bids[0][0], lots * instrument.lot_size)] if bids else []
@@ -407,17 +414,10 @@ class Venue:
         self.exchange.set_cut_off(self._trouble.cut_off_s(second))
         self._report(self.exchange.halt(self._trouble.halts(), t_ns))
         for key in self.working_keys():
-            if key in self.bend.one_sided:
-                self._show_circuit(key, t_ns)
+            market = self._market(key) if key in self.bend.one_sided else None
+            if market is not None:
+                self._report(self.exchange.set_external(key, *self._quotes(key, market), t_ns))
         self._advance(t_ns)
-
-    def _show_circuit(self, key: str, t_ns: int) -> None:
-        market = self._market(key)
-        if market is not None:
-            bids, asks = quotes_of(market)
-            gone = self.bend.one_sided[key]
-            book = ([], asks) if gone == "bids" else (bids, [])
-            self._report(self.exchange.set_external(key, *book, t_ns))
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called with everything the exchange reports, in order."""

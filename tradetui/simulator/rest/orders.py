@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from tradetui.exchange.orders import OrderState, Trade
+from tradetui.simulator.odd import odd_rows
 from tradetui.simulator.rest.envelope import ApiError, json_body, success
 from tradetui.simulator.rest.rows import order_row, step_row, trade_row
 from tradetui.simulator.rest.terms import read_modify, read_order_id, read_place, slices_of
@@ -92,9 +93,10 @@ class OrdersApi:
 
     # --- reads ---------------------------------------------------------------------------------------
 
-    async def book(self, _request: web.Request) -> web.Response:
+    async def book(self, request: web.Request) -> web.Response:
         """Today's orders."""
-        return success([self._row(order) for order in self._venue.orders()])
+        rows = [self._row(order) for order in self._venue.orders()]
+        return success(odd_rows(rows, self._state.faults, request.path))
 
     async def details(self, request: web.Request) -> web.Response:
         """One order as it stands."""
@@ -120,9 +122,10 @@ class OrdersApi:
             ]
         return success(steps)
 
-    async def trades(self, _request: web.Request) -> web.Response:
+    async def trades(self, request: web.Request) -> web.Response:
         """Today's fills."""
-        return success([self._trade(trade, named_month=True) for trade in self._venue.trades()])
+        rows = [self._trade(trade, named_month=True) for trade in self._venue.trades()]
+        return success(odd_rows(rows, self._state.faults, request.path))
 
     async def trades_of_order(self, request: web.Request) -> web.Response:
         """The fills of one order."""
