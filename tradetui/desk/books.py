@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tradetui.domain.gtt import Gtt, GttRequest
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.money import Price, to_price
-from tradetui.domain.order import Product
+from tradetui.domain.order import Order, Product
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind
+from tradetui.execution.doubts import SECOND
 from tradetui.execution.manager import OrderManager
 from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
+
+CANCEL_RETRY_NS: Final = 3 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Books:
         gtts: GTTs; ``None`` where the broker has none.
         closes_ns: Key to the end of today's continuous trading, UTC ns; ``None`` when not known.
         after_auction: What to do about the closing auction.
+        cancel_tried_ns: Label of an order or GTT -> when one of our parts last asked for its cancel.
         lists: The dated lists in force.
         locked_segments: Segments closed by the account's kill switch at the broker.
         may_sell_holdings: Delivery sales need no further authorisation; ``None`` when not known.
@@ -97,13 +101,14 @@ class Books:
     state: RiskState = RiskState.ACTIVE
     state_reason: str = ""
     entries_today: int = 0
-    lists: DatedLists = DatedLists()
+    lists: DatedLists = field(default_factory=DatedLists)
     locked_segments: frozenset[str] = frozenset()
     may_sell_holdings: bool | None = None
     days_left: Callable[[Instrument], int | None] = lambda instrument: None
     gtts: GttBook | None = None
     closes_ns: Callable[[str], int | None] = lambda key: None
     after_auction: AfterAuction = AfterAuction.EXIT_BEFORE
+    cancel_tried_ns: dict[str, int] = field(default_factory=dict)
 
     def held(self, key: str, product: Product) -> int:
         """Signed units of a position, with what orders report filled and whose trades have not come yet."""
@@ -120,10 +125,16 @@ class Books:
             return []
         return [gtt for gtt in self.gtts.working(key) if gtt.request.product is product]
 
-    def cancel_gtt(self, tag: str) -> None:
-        """Ask for the cancel of a GTT."""
-        if self.gtts is not None:
-            self.gtts.cancel(tag, self.now_ns)
+    def cancel(self, order: Order | Gtt) -> None:
+        """Ask for a cancel, and after a refusal pause: a broker that says no must not be asked in a circle."""
+        tried_ns = self.cancel_tried_ns.get(order.tag)
+        if order.cancel_pending or (tried_ns is not None and self.now_ns - tried_ns < CANCEL_RETRY_NS):
+            return
+        self.cancel_tried_ns[order.tag] = self.now_ns
+        if isinstance(order, Order):
+            self.manager.cancel(order.tag, self.now_ns)
+        elif self.gtts is not None:
+            self.gtts.cancel(order.tag, self.now_ns)
 
 
 def price_of(rupees: float) -> Price | None:

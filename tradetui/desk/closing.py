@@ -92,7 +92,7 @@ class Closing:
         self._amend = amend
         self.wanted: dict[PositionKey, Want] = {}
         self._progress: dict[PositionKey, _Progress] = {}
-        self._cancel_tried: dict[str, int] = {}
+        self._made_smaller: dict[str, int] = {}
 
     # --- asking ---------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class Closing:
         if not want.keep:
             for order in working:
                 if order.request.side is not side:
-                    self._cancel_again(order)
+                    self._books.cancel(order)
         waits = want.covers_first and held > 0 and covering
         if waits and books.now_ns - want.since_ns < COVER_WAIT_NS:
             return
@@ -192,7 +192,7 @@ class Closing:
         self._measure(at)
         left = [order for order in working if not want.keep or order.request.source == EXIT_SOURCE]
         for order in left:
-            self._cancel_again(order)
+            self._books.cancel(order)
         gtts = False if held else self._gtts_cancelled(at)
         return not left and not gtts
 
@@ -201,7 +201,7 @@ class Closing:
         if not want.keep:
             gtts = self._gtts_cancelled(at)
             for order in others:
-                self._cancel_again(order)
+                self._books.cancel(order)
             return not others and not gtts
         over = sum(order.pending_qty for order in others) - want.keep
         if over <= 0:
@@ -211,32 +211,27 @@ class Closing:
                 break
             left = order.pending_qty - over
             if left > 0 and order.request.is_resting_stop:
-                # A refused change leaves the cancel, which always makes room.
-                if not order.modify_pending and self._amend(order, order.filled_qty + left, None, None):
-                    self._cancel_again(order)
+                self._make_smaller(order, left)
             else:
-                self._cancel_again(order)
+                self._books.cancel(order)
             over -= order.pending_qty - max(0, left)
         return False
+
+    def _make_smaller(self, order: Order, left: int) -> None:
+        """Leave ``left`` units of a stop; a change that is refused leaves the cancel, which always makes room."""
+        if order.modify_pending or order.cancel_pending:
+            return
+        wanted = order.filled_qty + left
+        if self._made_smaller.get(order.tag) == wanted or self._amend(order, wanted, None, None):
+            self._books.cancel(order)
+        self._made_smaller[order.tag] = wanted
 
     def _gtts_cancelled(self, at: PositionKey) -> bool:
         """Cancel the GTTs of a position: once it is gone, each would open a new one. Whether any may still rest."""
         resting = self._books.gtts_of(*at)
         for gtt in resting:
-            tried_ns = self._cancel_tried.get(gtt.tag)
-            if not gtt.cancel_pending and (
-                tried_ns is None or self._books.now_ns - tried_ns >= EXIT_RETRY_NS
-            ):
-                self._cancel_tried[gtt.tag] = self._books.now_ns
-                self._books.cancel_gtt(gtt.tag)
+            self._books.cancel(gtt)
         return bool(resting)
-
-    def _cancel_again(self, order: Order) -> None:
-        """Cancel, and after a refusal pause: a broker that says no must not be asked in a circle."""
-        now_ns, tried_ns = self._books.now_ns, self._cancel_tried.get(order.tag)
-        if not order.cancel_pending and (tried_ns is None or now_ns - tried_ns >= EXIT_RETRY_NS):
-            self._cancel_tried[order.tag] = now_ns
-            self._books.manager.cancel(order.tag, now_ns)
 
     # --- the exit -------------------------------------------------------------------------------------
 
@@ -250,7 +245,7 @@ class Closing:
         pending = sum(order.pending_qty for order in ours)
         if pending > surplus:
             # Something else made the position smaller.
-            self._cancel_again(ours[-1])
+            self._books.cancel(ours[-1])
             return
         if any(order.cancel_pending or order.modify_pending for order in ours):
             return
@@ -303,7 +298,7 @@ class Closing:
         progress.chased_ns = books.now_ns
         if order.request.order_type is not OrderType.LIMIT:
             # What is left of a protected market order rests at its bound: take it back and send it anew.
-            self._cancel_again(order)
+            self._books.cancel(order)
             return
         instrument = books.instrument(at[0])
         at_bound = progress.step >= LAST_STEP
@@ -317,7 +312,7 @@ class Closing:
             if want.gave_up:
                 return
         if price is None:
-            self._cancel_again(order)
+            self._books.cancel(order)
         elif (price - order.request.price) * order.request.side.sign > 0:
             words = self._amend(order, None, price, None)
             if words:

@@ -222,7 +222,7 @@ class Protection:
             if managed is None or managed.side is request.side:
                 if self._closing.active(*at):
                     continue  # it cancels them itself, and waits
-                manager.cancel(order.tag, self._books.now_ns)
+                self._books.cancel(order)
         if self._books.gtts is None:
             return
         for gtt in self._books.gtts.working():
@@ -231,7 +231,7 @@ class Protection:
             managed = self.plans.get(at)
             wrong = managed is None or managed.side is gtt.request.side or not managed.plan.overnight
             if ours and wrong and not self._closing.active(*at):
-                self._books.cancel_gtt(gtt.tag)
+                self._books.cancel(gtt)
 
     # --- watching -------------------------------------------------------------------------------------
 
@@ -317,8 +317,8 @@ class Protection:
             request = order.request
             if request.product is Product.INTRADAY and not (request.is_exit or request.amo):
                 key = request.instrument_key
-                if not order.cancel_pending and self.square_off_due(key, second) and self._trades(key):
-                    self._books.manager.cancel(order.tag, now_ns)
+                if self.square_off_due(key, second) and self._trades(key):
+                    self._books.cancel(order)
 
     def _square_off(self, position: Position, second: int) -> None:
         at, books = (position.instrument_key, position.product), self._books

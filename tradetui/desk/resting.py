@@ -237,9 +237,8 @@ class Resting:
             rest.next_ns, rest.changes_refused = 0, 0
 
     def _cancel(self, rest: _Rest, order: Order) -> None:
-        if not order.cancel_pending:
-            rest.cancelled.add(order.tag)
-            self._books.manager.cancel(order.tag, self._books.now_ns)
+        rest.cancelled.add(order.tag)
+        self._books.cancel(order)
 
     def _without(self, rest: _Rest, stops: list[Order]) -> None:
         for order in stops:
@@ -325,7 +324,7 @@ class Resting:
                 gtts.place(request, now_ns)
             return
         for extra in ours[1:] if qty else ours:
-            self._books.cancel_gtt(extra.tag)
+            self._books.cancel(extra)
         first = ours[0]
         busy = first.status is not GttStatus.ACTIVE or first.cancel_pending or first.modify_pending
         if qty and not busy and (first.request.qty, first.request.rules) != (qty, (rule,)):

@@ -27,7 +27,15 @@ from tradetui.domain.market_data import Candle
 from tradetui.domain.money import Money, Price, to_money, to_price
 from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import Record, RecordKind
-from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.requests import (
+    CancelOrder,
+    Command,
+    ModifyOrder,
+    PlaceGtt,
+    PlaceOrder,
+    ProbeTag,
+    Reconcile,
+)
 from tradetui.risk.limits import Limits
 from tradetui.wiring.restore import give_back, read_past
 
@@ -286,9 +294,13 @@ class Floor:
             used=Money(0),
         )
 
-    def elsewhere(self, side: Side, qty: int) -> None:
+    def gtt_taken(self, command: PlaceGtt, gtt_id: str) -> None:
+        """The broker takes a GTT."""
+        self.hear(RequestAccepted(self.now, "gtt place", command.tag, gtt_id))
+
+    def elsewhere(self, side: Side, qty: int, product: Product = Product.INTRADAY) -> None:
         """A phone app trades on the same account."""
-        foreign = self.broker.place("", OrderRequest(KEY, side, qty, price=rs(100)))
+        foreign = self.broker.place("", OrderRequest(KEY, side, qty, product, price=rs(100)))
         self.push(foreign)
         fill = self.broker.trade(foreign, qty, rs(100), self.now)
         self.push(foreign)
