@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from tradetui.domain.instrument import Instrument, InstrumentKind
-from tradetui.domain.margin import estimate, estimate_on
+from tradetui.domain.margin import estimate, estimate_on, share_pct
 from tradetui.domain.money import Price, to_money, to_price
 from tradetui.domain.order import Product, Side
 from tradetui.domain.span import (
@@ -131,3 +132,16 @@ def test_the_preview_agrees_with_it_and_falls_back_on_shares_of_the_value() -> N
     assert without == estimate(sold, Product.DELIVERY, Side.SELL, LOT, price)
     bought = estimate_on(sold, Product.DELIVERY, Side.BUY, LOT, price, underlying=SPOT, day=DAY)
     assert bought == rupees(150 * LOT)
+
+
+def test_shares_of_the_value_follow_the_ranges_of_the_underlying() -> None:
+    index, stock = future(), replace(future(), underlying_key="NSE_EQ|INE002A01018")
+    assert [share_pct(one, Product.DELIVERY, Side.SELL) for one in (index, stock)] == [12, 19]
+    call = option(26_000)
+    assert [share_pct(call, Product.DELIVERY, side) for side in Side] == [100, 13]
+    share = replace(future(), kind=InstrumentKind.EQUITY, segment="NSE_EQ", underlying_key="")
+    assert {one: share_pct(share, one, Side.BUY) for one in (Product.INTRADAY, Product.MTF)} == {
+        Product.INTRADAY: 20,
+        Product.MTF: 25,
+    }
+    assert share_pct(share, Product.DELIVERY, Side.BUY) == 100
