@@ -119,7 +119,7 @@ class Venue:
             kept.seat(self.exchange)
             for key in self.working_keys():
                 self._catch_up(key, clock.now_ns())
-        self.exchange.screen = self._trouble.screen
+        self.exchange.screen = self._screen
         faults.on_change(self._switched)
         self._switched()
 
@@ -316,6 +316,13 @@ class Venue:
         reply = self.exchange.cancel(USER_ID, order_id, self._clock.now_ns())
         self._report(reply.events)
         return reply
+
+    def _screen(self, order: OrderState) -> Refusal | None:
+        """Why risk control rejects an order that reached it: a locked segment (a GTT's child), or a fault."""
+        locked = self.refuse_segment(self.instruments[order.key].segment)
+        if locked is not None and not order.placed_by:
+            return Refusal("RMS", f"RMS: {locked.message}")
+        return self._trouble.screen(order)
 
     def place_gtt(self, request: GttRequest) -> Reply:
         """Take a good-till-triggered order in."""

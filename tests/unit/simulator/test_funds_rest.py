@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -333,6 +334,16 @@ async def test_a_carried_position_says_so_the_next_day(trader: Member) -> None:
     await trader.control("/clock", {"jump": "2026-11-20T10:00:00"})
     await trader.login()
     assert await positions(trader) == {}
+
+
+async def test_a_conversion_is_pushed_for_both_products(member: Member) -> None:
+    await member.place(**MARKET, quantity=10)
+    path = "/v2/feed/portfolio-stream-feed/authorize?update_types=position"
+    url = (await member.call("GET", path)).data["authorized_redirect_uri"]
+    async with member.http.ws_connect(url) as ws, asyncio.timeout(5):
+        await convert(member, SHARE, "I", "D", 4)
+        frames = [json.loads(await ws.receive_str()) for _ in range(2)]
+    assert {frame["product"]: frame["quantity"] for frame in frames} == {"I": 6, "D": 4}
 
 
 async def test_mtf_positions_have_their_own_endpoint(member: Member) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.fixtures.simulated import OPTION, SHARE, Answer, Member, write_recording
+from tradetui.domain.money import to_price
 from tradetui.simulator.server import SimulatorServer
 from tradetui.simulator.state import SimOptions
 
@@ -92,6 +93,22 @@ async def test_the_broker_may_pull_it_with_positions_open(member: Member) -> Non
     assert (await member.place(OPTION, **MARKET, transaction_type="SELL")).code == "UDAPI100058"
     wrong = await member.control("/faults", {"name": "broker-kill-switch", "args": {"segment": "X"}})
     assert "no segment" in wrong["error"]
+
+
+async def test_a_gtt_that_fires_in_a_locked_segment_fails(member: Member) -> None:
+    gtt = {
+        "type": "SINGLE", "quantity": 1, "product": "D", "instrument_token": SHARE,
+        "transaction_type": "BUY",
+        "rules": [{"strategy": "ENTRY", "trigger_type": "ABOVE", "trigger_price": 2725.0}],
+    }  # fmt: skip
+    placed = await member.call("POST", "/v3/order/gtt/place", body=gtt)
+    await member.control("/faults", {"name": "broker-kill-switch", "args": {"segment": "NSE_EQ"}})
+    assert (await member.call("POST", "/v3/order/gtt/place", body=gtt)).code == "UDAPI100058"
+    venue = member.sim.venue
+    venue.exchange.external_trade(SHARE, to_price(2726.0), 1, venue.now_ns())
+    (row,) = (await member.get("/v3/order/gtt", gtt_order_id=placed.data["gtt_order_ids"][0])).data
+    assert row["rules"][0]["status"] == "FAILED"
+    assert "switched off" in row["rules"][0]["message"]
 
 
 async def change_ip(member: Member, **body: str) -> Answer:
