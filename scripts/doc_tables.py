@@ -151,6 +151,17 @@ def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
             yield f"{group.name} {command.name or command.callback.__name__}", command.callback
 
 
+def control_requests() -> str:
+    """What the control socket takes."""
+    from tradetui.control.table import REQUESTS
+
+    rows = [
+        [code(name), asked.words, ", ".join(map(code, asked.takes)), "yes" if asked.changes else ""]
+        for name, asked in REQUESTS.items()
+    ]
+    return table(["Request", "What it does", "Arguments", "Changes something"], rows)
+
+
 def command_names() -> list[str]:
     """Every command as it is typed, without the program's name."""
     return [name for name, _ in _functions()]
@@ -345,6 +356,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "command-line": command_line,
     "panes": panes,
     "commands": commands,
+    "control-requests": control_requests,
     "settings": settings,
     "faults": faults,
     "fault-names": fault_names,

@@ -41,7 +41,8 @@ def test_every_command_and_flag_is_documented(repo_root: Path) -> None:
     text = page(repo_root, "docs/reference/commands.md")
     missing = [name for name in doc_tables.command_names() if f"## tradetui {name}\n" not in text]
     assert missing == []
-    source = inspect.getsource(sys.modules["tradetui.cli"])
+    modules = ("tradetui.cli", "tradetui.commands.table")
+    source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
     hidden = {"--until-stdin-closes", "--version"}
     flags = set(re.findall(r'"(--[a-z-]+)"', source)) - hidden
     assert flags - first_cells(text) == set()
