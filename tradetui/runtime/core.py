@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, Protocol
@@ -37,6 +38,8 @@ _TIMER_S: Final = 0.1
 _STOP_DEADLINE_S: Final = 10.0
 _DAY_STATS_EVERY_S: Final = 300.0
 """A run that goes on over night keeps what the session ended with long before the next one begins."""
+_SWITCH_S: Final = 0.0005
+"""How long a thread may keep the interpreter while another wants it; the default of 5 ms is an order's whole time."""
 _LOGIN_EVERY_S: Final = 2.0
 """Between looks for a new login while one is needed."""
 _LOGIN_WARN_NS: Final = 15 * 60 * NS_PER_S
@@ -147,6 +150,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         if self._stop_wanted:
             self._stop.set()
+        sys.setswitchinterval(_SWITCH_S)
         async with self._opened():
             self._outside.look()
             tasks = [
@@ -326,6 +330,8 @@ class Runtime:
         if self.parts.login is None:
             return
         self.parts.login.use(token)
+        for hear in self.parts.new_login:
+            hear(token)
         log.warning("logged in again at %s until %s", self.parts.login.label, in_ist(token.expires_ns))
         self.login_trouble = ""
         self._new_login.set()
@@ -384,7 +390,8 @@ class Runtime:
             return
         desk = self.engine.desk
         working = sum(order.status.working for order in desk.manager.orders.values())
-        lease.beat(self.steps, working + len(desk.portfolio.open_positions()))
+        resting = working + len(desk.manager.gtts.working())
+        lease.beat(self.steps, resting + len(desk.portfolio.open_positions()))
 
     # --- figures --------------------------------------------------------------------------------------
 

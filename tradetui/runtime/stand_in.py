@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tradetui.desk import Desk
 from tradetui.domain.events import Event
+from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.order import Order, OrderStatus, Product
 from tradetui.domain.position import Position
@@ -183,12 +184,13 @@ class Task:
         self._order = order
         self._by = by
         self._orders = [one.tag for one in desk.manager.working()]
+        self._gtts = {one.tag: one for one in desk.manager.gtts.working()}
         self._positions = {(p.instrument_key, p.product): p for p in desk.portfolio.open_positions()}
 
     @property
     def anything(self) -> bool:
         """Whether there is anything to look after."""
-        return bool(self._orders or self._positions)
+        return bool(self._orders or self._positions or self._gtts)
 
     @property
     def halted(self) -> bool:
@@ -201,14 +203,30 @@ class Task:
         return [p for p in self.desk.portfolio.open_positions() if not self._left_out(p)]
 
     def _left_out(self, position: Position) -> bool:
-        return position.product in _LEFT_ALONE and position.product not in self._order.include
+        """Shares that were bought to keep stay, unless they are named; the desk's own rule."""
+        if self.desk.figures.sold_from_demat(position):
+            return True
+        instrument = self._scene.lookup(position.instrument_key)
+        derivative = instrument.is_derivative if instrument else "_FO|" in position.instrument_key
+        return (
+            not derivative and position.product in _LEFT_ALONE and position.product not in self._order.include
+        )
+
+    def _risky_gtts(self) -> list[Gtt]:
+        """GTTs that may open or add to a position; one that closes what is held may stay."""
+        books = self.desk.books
+        return [
+            one
+            for one in self.desk.manager.gtts.working()
+            if books.held(one.request.instrument_key, one.request.product) * one.request.side.sign >= 0
+        ]
 
     def _risky(self) -> list[Order]:
         return [one for one in self.desk.manager.working() if not self.desk.protects(one)]
 
     def over(self) -> bool:
         """Whether nothing is left to do, by the broker's own word."""
-        if self._to_close() or self._risky():
+        if self._to_close() or self._risky() or self._risky_gtts():
             return False
         manager = self.desk.manager
         asked = {(o.request.instrument_key, o.request.product) for o in manager.orders.values()}
@@ -225,7 +243,11 @@ class Task:
             p for key, p in self._positions.items() if not desk.portfolio.qty(*key) and self._order.flatten
         ]
         left_out = [p for p in desk.portfolio.open_positions() if self._order.flatten and self._left_out(p)]
+        gtts = {one.tag for one in desk.manager.gtts.working()}
         failed = [self._order_words(one, reason=True) for one in self._risky()]
+        failed += [
+            f"{self._gtt_words(one)} is {one.status.value}: {one.message}" for one in self._risky_gtts()
+        ]
         failed += [f"{self._position_words(p)} is still open{self._why(p)}" for p in self._to_close()]
         return Report(
             self._by,
@@ -233,9 +255,19 @@ class Task:
             scene.host,
             scene.account,
             2 if self._order.flatten else 1,
-            len(self._orders) + len(self._positions),
-            tuple(map(self._order_words, gone)),
-            tuple(map(self._order_words, kept)),
+            len(self._orders) + len(self._positions) + len(self._gtts),
+            (
+                *map(self._order_words, gone),
+                *(self._gtt_words(one) for tag, one in self._gtts.items() if tag not in gtts),
+            ),
+            (
+                *map(self._order_words, kept),
+                *(
+                    self._gtt_words(one)
+                    for one in desk.manager.gtts.working()
+                    if one not in self._risky_gtts()
+                ),
+            ),
             tuple(map(self._position_words, closed)),
             tuple(map(self._position_words, left_out)),
             tuple(failed),
@@ -262,6 +294,11 @@ class Task:
         if not reason:
             return words
         return f"{words} is {order.status.value}" + (f": {order.message}" if order.message else "")
+
+    def _gtt_words(self, gtt: Gtt) -> str:
+        request = gtt.request
+        name = self._name(request.instrument_key)
+        return f"GTT {request.side.value} {request.qty} {name} {request.product.value}"
 
     def _position_words(self, position: Position) -> str:
         return f"{position.qty:+d} {self._name(position.instrument_key)} {position.product.value}"

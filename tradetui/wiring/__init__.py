@@ -30,6 +30,7 @@ from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor
 from tradetui.brokers.upstox.inquiries import UpstoxInquiries
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_sync import MasterFile
+from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.config import Config, Home
 from tradetui.domain.calendar import Calendar, ist_date, segment_of
 from tradetui.domain.charges import broker_plan
@@ -39,6 +40,7 @@ from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
 from tradetui.exchange.sessions import phase_word
+from tradetui.exchange.rules import RuleBook
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
@@ -170,7 +172,7 @@ async def _joined(
     tap = _tap(request, folder, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
-    _stand_by(request, account, lease, cleanup)
+    new_login = _stand_by(request, account, lease, cleanup)
     return Parts(
         mode=account.mode,
         account=account.label,
@@ -193,6 +195,7 @@ async def _joined(
         fault=account.fault,
         lease=lease,
         kill_dir=request.place.data_dir,
+        new_login=new_login,
         login=Login(api, broker, token_finder(account.hosts), clock.now_ns),
         budgets=api.governor.budgets,
         inquiries=UpstoxInquiries(api)
@@ -207,12 +210,18 @@ async def _joined(
     )
 
 
-def _stand_by(request: Request, account: Account, lease: Lease, cleanup: list[Callable[[], Any]]) -> None:
-    """Write down where this run trades, and let a watchdog stand by where orders need arming."""
+def _stand_by(
+    request: Request, account: Account, lease: Lease, cleanup: list[Callable[[], Any]]
+) -> list[Callable[[AccessToken], None]]:
+    """Write down where this run trades, and let a watchdog stand by where orders need arming.
+
+    Returns:
+        Who has to hear of a new login.
+    """
     where = whereabouts(account)
     where.save(request.place.data_dir)
     if not account.mode.needs_arming:
-        return
+        return []
     chosen, place = request.settings.watchdog, request.place
     told = HandOver(
         where,
@@ -223,7 +232,9 @@ def _stand_by(request: Request, account: Account, lease: Lease, cleanup: list[Ca
         chosen.after,
         chosen.policy,
     )
-    cleanup.append(WatchdogProcess(told).close)
+    guard = WatchdogProcess(told)
+    cleanup.append(guard.close)
+    return [guard.use_token]
 
 
 async def _books(
@@ -322,6 +333,7 @@ def _broker(
         fills=past.fills,
         gtts=past.gtts.values(),
         conversions=past.moves,
+        rule_book=RuleBook(after_market=True),
         start_ns=account.clock.now_ns(),
     )
 

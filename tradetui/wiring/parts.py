@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tradetui.brokers.upstox.governor import Budget
+from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.domain.events import Event
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
@@ -101,6 +102,7 @@ class Parts:
         fault: Switches a fault of the inner simulator.
         lease: The right to write orders, and the sign that the loop turns.
         kill_dir: Where a kill file may appear; ``None`` looks nowhere.
+        new_login: Told of every new login, beside the broker.
         run_info: For the journal: version, settings that matter.
         login: The token, and where a new one comes from; ``None`` where none is needed.
         lists: Reads the dated lists that are in force.
@@ -129,6 +131,7 @@ class Parts:
     fault: Callable[[str, dict[str, object]], str] | None = None
     lease: LeasePort | None = None
     kill_dir: Path | None = None
+    new_login: list[Callable[[AccessToken], None]] = field(default_factory=list)
     run_info: dict[str, Any] = field(default_factory=dict)
     login: Login | None = None
     lists: Callable[[], DatedLists] | None = None

@@ -16,6 +16,7 @@ from tradetui import __version__
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.auth import about_simulator
 from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor
 from tradetui.brokers.upstox.master_sync import MasterFile
 from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.clock import FollowedClock, WallClock
@@ -147,7 +148,12 @@ async def _joined(
     journal = await asyncio.to_thread(Journal, stand_in_dir(folder))
     cleanup.append(journal.close)
     api = UpstoxApi(
-        where.hosts, token, note=_notes(journal, clock.now_ns), permit=permit_for(where.mode, lease)
+        where.hosts,
+        token,
+        note=_notes(journal, clock.now_ns),
+        permit=permit_for(where.mode, lease),
+        governor=Governor(folder=folder / BUDGET_FOLDER),
+        now_ns=clock.now_ns,
     )
     cleanup.append(api.close)
     beginning = _beginning(settings, where, clock.now_ns(), prefix, universe, past)
