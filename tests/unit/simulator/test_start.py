@@ -70,7 +70,8 @@ async def test_a_day_of_trading_on_the_synthetic_market() -> None:
         await member.control("/clock", {"jump": "2026-11-23T09:30"})
         assert (await member.get("/v2/order/retrieve-all")).code == "UDAPI100050"
         await member.login()
-        assert (await member.get("/v2/order/retrieve-all")).data == []
+        (let_in,) = (await member.get("/v2/order/retrieve-all")).data
+        assert (let_in["order_id"], let_in["status"]) == (late, "open")
         assert (await member.place(key, price=low)).status == 200
 
 
