@@ -1,4 +1,4 @@
-"""How long things take, measured while they run: tick-to-state latency and loop lag."""
+"""How long things take, measured while they run: tick-to-state latency and loop lag; and what is left to spend."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Final
 
 import numpy as np
 
+from tradetui.brokers.upstox.governor import Budget
+from tradetui.domain.view import Gauge, Verdict
+
+_WARN_SHARE: Final = 0.7
+"""Share of what ordinary requests may use from which a gauge warns."""
 _KEPT: Final = 1 << 16
 
 
@@ -59,3 +64,26 @@ def rss_mb() -> float:
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def budget_gauges(budgets: tuple[Budget, ...]) -> tuple[Gauge, ...]:
+    """Requests used of each window of the order account, and of the fullest read endpoint.
+
+    Args:
+        budgets: Orders first, then reads, the fullest first.
+    """
+    rows: list[Gauge] = []
+    for budget in budgets[:2]:
+        what = f"Reads {budget.account.rsplit('/', 1)[-1]}" if budget.account else "Orders"
+        for use in budget.windows:
+            span = f"{use.seconds / 60:.0f} min" if use.seconds >= 60 else "1 s"
+            text = f"{use.used} / {use.allowed}" + (f" +{use.reserve} exits" if use.reserve else "")
+            share = use.used / use.allowed
+            verdict = Verdict.BLOCK if share >= 1 else Verdict.WARN if share >= _WARN_SHARE else Verdict.PASS
+            rows.append(Gauge(f"{what} {span}", use.used, use.allowed, text, verdict))
+        if waiting := sum(budget.waiting):
+            rows.append(Gauge(f"{what} waiting", waiting, 0, f"{waiting}", Verdict.WARN))
+        if budget.pause_s:
+            words = f"{budget.pause_s:.0f} s more: the broker said too many requests"
+            rows.append(Gauge(f"{what} pause", budget.pause_s, 0, words, Verdict.BLOCK))
+    return tuple(rows)

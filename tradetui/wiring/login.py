@@ -51,6 +51,11 @@ class Login:
         self._now_ns = now_ns
 
     @property
+    def api(self) -> UpstoxApi:
+        """What carries it."""
+        return self._api
+
+    @property
     def label(self) -> str:
         """Host that it is a login of, for people."""
         return self._api.hosts.label

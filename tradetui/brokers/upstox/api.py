@@ -24,6 +24,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ _ORDER_WORKERS: Final = 8
 """As many orders as may go out in a second can wait for their answers at once."""
 _READ_WORKERS: Final = 4
 _GRACE_S: Final = 5.0
+_STAND_ASIDE_S: Final = 0.003
+"""Longest time for which the loop leaves the interpreter to the thread that sends an order."""
 _WARM_EVERY_S: Final = 20.0
 """Between looks whether a connection to the order host is open: servers close idle ones after a minute or so."""
 
@@ -213,10 +216,11 @@ class UpstoxApi:
         number = self._sequence
         request = {"path": dict(path or {}), "query": [list(pair) for pair in query], "body": body}
         self._tell(number, {"dir": "request", "method": endpoint.method, "call": endpoint.path, **request})
+        sent = threading.Event()
         send = partial(
             self._transport.exchange,
             endpoint, bearer=bearer, path=path or {}, query=query, body=body, form=form,
-            sent=self._wire_hook(endpoint),
+            sent=self._wire_hook(endpoint, sent),
         )  # fmt: skip
         workers = self._order_workers if endpoint.is_order else self._read_workers
         if sending is not None:
@@ -225,6 +229,9 @@ class UpstoxApi:
             future = workers.submit(send)
         except RuntimeError as error:
             raise TransportError(str(error)) from None
+        if endpoint.is_order:
+            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0011).
+            sent.wait(_STAND_ASIDE_S)
         try:
             async with asyncio.timeout(self._deadline_s):
                 raw = await asyncio.wrap_future(future)
@@ -238,10 +245,16 @@ class UpstoxApi:
             self.governor.refused(account)
         return self._judge(number, endpoint, raw)
 
-    def _wire_hook(self, endpoint: Endpoint) -> Callable[[], None] | None:
-        """What the sending thread calls when a request has left."""
+    def _wire_hook(self, endpoint: Endpoint, sent: threading.Event) -> Callable[[], None]:
+        """What the sending thread calls when a request is out."""
         told = self.on_wire
-        return None if told is None else lambda: told(endpoint, time.perf_counter_ns())
+
+        def out() -> None:
+            if told is not None:
+                told(endpoint, time.perf_counter_ns())
+            sent.set()
+
+        return out
 
     @property
     def login_ended(self) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tradetui.domain.errors import UsageError
 
-NAMES: Final = ("ingest", "startup")
+NAMES: Final = ("ingest", "startup", "orders")
 MODES: Final = {"ltpc": 5000, "full": 2000}
 """Modes of the feed and how many instruments the broker lets one account stream in each (`upstox.md` 3.2)."""
 
@@ -45,6 +45,10 @@ def run_bench(options: BenchOptions) -> int:
     from tradetui.commands.bench.ingest import IngestOptions, measure_ingest
 
     chosen = IngestOptions(options.instruments, options.rate, options.mode, options.seconds)
+    if options.name == "orders":
+        from tradetui.commands.bench.orders import measure_orders
+
+        return print_result(measure_orders(chosen), as_json=options.as_json)
     return print_result(measure_ingest(chosen), as_json=options.as_json)
 
 

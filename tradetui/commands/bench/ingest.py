@@ -176,14 +176,21 @@ class Server:
 
     Args:
         options: What to offer.
+        unlimited: It takes any number of requests.
     """
 
-    def __init__(self, options: IngestOptions) -> None:
+    def __init__(self, options: IngestOptions, *, unlimited: bool = False) -> None:
         # A minute ends well inside the measured stretch, so that bars close while it is measured.
         into_s = _MINUTES_IN * 60 - SETTLE_S - min(0.4 * options.seconds, 50.0)
         numbers = (str(options.instruments), str(options.rate), str(into_s))
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "tradetui.commands.bench.server", *numbers],
+            [
+                sys.executable,
+                "-m",
+                "tradetui.commands.bench.server",
+                *numbers,
+                *(["open"] if unlimited else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

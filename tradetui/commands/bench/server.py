@@ -1,8 +1,8 @@
-"""The server's side of ``bench ingest``: the simulator with its measuring world, in a process of its own.
+"""The server's side of ``bench ingest`` and ``bench orders``: the simulator with its measuring world, in a process of its own.
 
-Run as ``python -m tradetui.commands.bench.server COUNT RATE INTO_S``. Prints a JSON line when it listens, its
-clock standing still; a line on its input starts the clock, which it answers with both clocks; it ends with its
-input.
+Run as ``python -m tradetui.commands.bench.server COUNT RATE INTO_S [open]``; with ``open`` it takes any number of
+requests. Prints a JSON line when it listens, its clock standing still; a line on its input starts the clock, which
+it answers with both clocks; it ends with its input.
 """
 
 from __future__ import annotations
@@ -61,5 +61,15 @@ async def _serve(count: int, rate: int, into_s: float) -> None:
             task.cancel()
 
 
+def _take_everything() -> None:
+    """Switch the rate limits off: a day of a thousand orders is to be filled in seconds."""
+    from tradetui.simulator.rest import guard, limits
+
+    for name in ("ORDER_QUOTA", "READ_QUOTA"):
+        setattr(guard, name, limits.Quota(1_000_000, 1_000_000, 1_000_000))
+
+
 if __name__ == "__main__":
+    if sys.argv[4:] == ["open"]:
+        _take_everything()
     runner_of_choice()(_serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
