@@ -71,6 +71,10 @@ class Harness(ABC):
         """
 
     @abstractmethod
+    async def close_market(self) -> None:
+        """Let the session end: from now on orders wait for the next one."""
+
+    @abstractmethod
     def lose_answer(self, path: str) -> None:
         """The next answer to a call with this in its path gets lost, and what was asked is done all the same.
 

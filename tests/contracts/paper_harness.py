@@ -13,6 +13,7 @@ from tradetui.brokers.paper import PaperBroker
 from tradetui.domain.events import Event, TickEvent, TimeEvent
 from tradetui.domain.market_data import FrameKind, Has, Px, Qty, TickBatch
 from tradetui.domain.order import OrderRequest
+from tradetui.exchange.rules import RuleBook
 
 STEP_S = 0.05
 PATIENCE_S = 10.0
@@ -28,6 +29,7 @@ class PaperHarness(Harness):
         self.t_ns = OPEN_NS
         self._volume: dict[int, int] = {}
         broker_args.setdefault("start_ns", OPEN_NS)
+        broker_args.setdefault("rule_book", RuleBook(after_market=True))
         self.broker: PaperBroker = PaperBroker(
             self.instruments, lambda _instrument, _t: self.phase, **broker_args
         )
@@ -90,6 +92,9 @@ class PaperHarness(Harness):
 
     async def elsewhere(self, request: OrderRequest) -> str:
         pytest.skip("nobody else trades on a paper account: it lives in this process")
+
+    async def close_market(self) -> None:
+        self.phase = "CLOSED"
 
     def lose_answer(self, path: str) -> None:
         pytest.skip("no answer gets lost within one process")

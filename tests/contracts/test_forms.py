@@ -101,6 +101,25 @@ async def test_o24_a_stop_limit_that_is_gapped_over_rests_unfilled_and_can_be_ch
     await harness.until(lambda _: harness.fills(tag) == [(10, 96.95)])
 
 
+async def test_an_after_market_order_waits_can_be_changed_and_cancelled(harness: Harness) -> None:
+    await harness.normal_market(share(harness).key)
+    await harness.close_market()
+    request = replace(limit(share(harness), Side.BUY, 10, 99), product=Product.DELIVERY, amo=True)
+    tag = harness.place(request)
+    await harness.until(lambda _: bool(harness.updates(tag)))
+    waiting = harness.updates(tag)[-1]
+    assert (waiting.status, waiting.raw_status) == (OrderStatus.PENDING, "after market order req received")
+    assert harness.fills(tag) == []
+    harness.submit(change(harness, tag, waiting.broker_id, 20, 98.5))
+    assert isinstance(await answered(harness, "modify", tag), RequestAccepted)
+    (order,) = (await harness.snapshot()).orders
+    assert (order.status, order.qty, order.price) == (OrderStatus.PENDING, 20, rupees(98.5))
+    harness.submit(CancelOrder(harness.now_ns(), tag, waiting.broker_id))
+    assert isinstance(await answered(harness, "cancel", tag), RequestAccepted)
+    (order,) = (await harness.snapshot()).orders
+    assert (order.status, order.raw_status) == (OrderStatus.CANCELLED, "cancelled after market order")
+
+
 # --- races --------------------------------------------------------------------------------------------
 
 

@@ -79,6 +79,10 @@ class UpstoxHarness(Harness):
         assert reply.refusal is None, reply.refusal
         return reply.order_id
 
+    async def close_market(self) -> None:
+        # From ten in the morning to eight in the evening: long after the close, within the hours of the order API.
+        await self.advance(10 * 3600)
+
     def lose_answer(self, path: str) -> None:
         self.market.fault("lost-ack-after", count=1, path=path)
 

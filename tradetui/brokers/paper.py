@@ -188,8 +188,19 @@ class PaperBroker:
         elif self._hot:
             self._tell(self._exchange.advance(t_ns))
             self._cool()
+        self._open_doors(t_ns)
         while self._queue and self._queue[0][0] <= t_ns:
             self._execute(heapq.heappop(self._queue)[2], t_ns)
+            self._cool()
+
+    def _open_doors(self, t_ns: int) -> None:
+        """Let after-market orders in when their session begins, into a book that shows the latest quotes."""
+        due = self._exchange.due_keys(t_ns)
+        for key in due:
+            self._load(self._slots[key], key, t_ns)
+            self._hot[self._slots[key]] = key
+        if due:
+            self._tell(self._exchange.advance(t_ns))
             self._cool()
 
     async def close(self) -> None:

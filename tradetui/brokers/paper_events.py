@@ -23,6 +23,9 @@ STATUS_OF: dict[RawStatus, OrderStatus] = {
     RawStatus.COMPLETE: OrderStatus.FILLED,
     RawStatus.CANCELLED: OrderStatus.CANCELLED,
     RawStatus.REJECTED: OrderStatus.REJECTED,
+    RawStatus.AMO_RECEIVED: OrderStatus.PENDING,
+    RawStatus.AMO_MODIFIED: OrderStatus.PENDING,
+    RawStatus.AMO_CANCELLED: OrderStatus.CANCELLED,
 }
 """Statuses an order can be found in. The steps of a modify or a cancel are rows of the history only."""
 

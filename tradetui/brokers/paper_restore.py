@@ -19,7 +19,8 @@ def state_of(order: Order, account_id: str) -> OrderState | None:
     request = order.request
     stop = request.order_type in (OrderType.SL, OrderType.SL_M)
     waits = stop and order.status is OrderStatus.TRIGGER_PENDING
-    if not request.price and not waits:
+    after_market = order.raw_status == RawStatus.AMO_RECEIVED.value
+    if not request.price and not waits and not after_market:
         # Half a MARKET order: at what price the rest would stand is not known any more.
         return None
     return OrderState(
@@ -28,7 +29,7 @@ def state_of(order: Order, account_id: str) -> OrderState | None:
         order.tag,
         request,
         0,
-        RawStatus.TRIGGER_PENDING if waits else RawStatus.OPEN,
+        RawStatus.AMO_RECEIVED if after_market else RawStatus.TRIGGER_PENDING if waits else RawStatus.OPEN,
         order.created_ns,
         order.updated_ns,
         order.exchange_id,
@@ -36,8 +37,9 @@ def state_of(order: Order, account_id: str) -> OrderState | None:
         order.filled_qty,
         order.filled_qty * order.average_price,
         request.price or request.trigger_price,
-        triggered=stop and not waits,
+        triggered=stop and not waits and not after_market,
         message=order.message,
+        after_market=after_market,
     )
 
 

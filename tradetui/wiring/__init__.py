@@ -39,8 +39,8 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
-from tradetui.exchange.sessions import phase_word
 from tradetui.exchange.rules import RuleBook
+from tradetui.exchange.sessions import phase_word
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
