@@ -85,17 +85,28 @@ class DayBook:
             self.day = today
 
     def restore(self, trades: Iterable[Trade], positions: Mapping[PositionKey, Position]) -> None:
-        """Find out what was carried into the day of the last of ``trades``, which ``positions`` contain."""
-        known = list(trades)
-        if not known:
+        """Find out what was carried into the day of the last of ``trades``, which ``positions`` contain.
+
+        The book's conversions must be known already.
+        """
+        acts: list[tuple[int, Trade | Conversion]] = [(one.t_ns, one) for one in trades]
+        acts += [(one.t_ns, one) for one in self.conversions]
+        if not acts:
             return
-        self.day = max(day_number(trade.t_ns) for trade in known)
+        self.day = max(day_number(t_ns) for t_ns, _ in acts)
         before: dict[PositionKey, Position] = {}
-        for trade in known:
-            key = (trade.instrument_key, trade.product)
-            start = before.get(key, Position(*key, multiplier=positions[key].multiplier))
-            earlier = day_number(trade.t_ns) < self.day
-            before[key] = start.apply(trade.side, trade.qty, trade.price) if earlier else start
+        for t_ns, act in sorted(acts, key=lambda pair: pair[0]):
+            keys = act.keys if isinstance(act, Conversion) else ((act.instrument_key, act.product),)
+            for key in keys:
+                multiplier = positions[key].multiplier if key in positions else 1
+                before.setdefault(key, Position(*key, multiplier=multiplier))
+            if day_number(t_ns) == self.day:
+                continue
+            if isinstance(act, Conversion):
+                source, target = act.keys
+                before[source], before[target] = moved(before[source], before[target], act.qty)
+            else:
+                before[keys[0]] = before[keys[0]].apply(act.side, act.qty, act.price)
         self.carried = {**positions, **before}
 
 

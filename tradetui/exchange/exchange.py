@@ -22,6 +22,7 @@ from tradetui.exchange import rules
 from tradetui.exchange.accounts import Account
 from tradetui.exchange.after_market import AfterMarket
 from tradetui.exchange.book import Quote
+from tradetui.exchange.days import Conversion
 from tradetui.exchange.gtt import GttDesk
 from tradetui.exchange.margins import RiskPrices
 from tradetui.exchange.matching import Matcher
@@ -142,12 +143,18 @@ class Exchange(Services):
             raise DomainError(f"GTT {gtt.gtt_id} cannot be restored")
         self._gtts.restore(gtt, filled or {})
 
-    def remember(self, histories: Iterable[Sequence[OrderState]], trades: Iterable[Trade]) -> None:
+    def remember(
+        self,
+        histories: Iterable[Sequence[OrderState]],
+        trades: Iterable[Trade],
+        conversions: Mapping[str, Iterable[Conversion]] | None = None,
+    ) -> None:
         """Know the orders and trades of an earlier run again, for reading; `restore` seats what still works.
 
         Args:
             histories: Every step of each order, oldest first.
             trades: Fills, whose positions `add_account` was given.
+            conversions: Those of each account, which its positions contain too.
         """
         for steps in histories:
             order_id = steps[-1].order_id
@@ -156,7 +163,8 @@ class Exchange(Services):
             self._matcher.history[order_id] = list(steps)
         for trade in trades:
             self._account(trade.account_id).trades.append(trade)
-        for account in self._accounts.values():
+        for account_id, account in self._accounts.items():
+            account.days.conversions.extend((conversions or {}).get(account_id, ()))
             account.days.restore(account.trades, account.positions)
 
     # --- orders ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tradetui.domain.money import Price
 from tradetui.domain.position import Position
 from tradetui.exchange.accounts import Account
 from tradetui.exchange.book import Book
-from tradetui.exchange.days import DayFigures
+from tradetui.exchange.days import Conversion, DayFigures
 from tradetui.exchange.gtt import GttDesk
 from tradetui.exchange.margins import MarginUse
 from tradetui.exchange.matching import Matcher
@@ -95,6 +95,10 @@ class Readable:
     def margin_use(self, account_id: str) -> MarginUse:
         """Where the money of an account is."""
         return self._account(account_id).margin_use()
+
+    def conversions(self, account_id: str) -> list[Conversion]:
+        """Every conversion of an account, oldest first."""
+        return list(self._account(account_id).days.conversions)
 
     def day_figures(self, account_id: str, t_ns: int, close_of: Callable[[str], Price]) -> list[DayFigures]:
         """Positions of an account as the book of one day shows them; ``close_of`` gives previous closes."""

@@ -21,6 +21,7 @@ from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validi
 from tradetui.domain.position import Position
 from tradetui.domain.records import freeze
 from tradetui.domain.thawing import thaw
+from tradetui.exchange.days import Conversion
 from tradetui.exchange.exchange import Exchange
 from tradetui.exchange.orders import GttState, OrderState, RawStatus, Trade
 from tradetui.simulator.tokens import USER_ID
@@ -41,6 +42,7 @@ class Kept:
         histories: Every step of every order.
         trades: Every fill.
         gtts: Every good-till-triggered order.
+        conversions: Every move between products.
     """
 
     world: str
@@ -51,6 +53,7 @@ class Kept:
     histories: tuple[tuple[OrderState, ...], ...] = ()
     trades: tuple[Trade, ...] = ()
     gtts: tuple[GttState, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
 
     @property
     def day(self) -> date:
@@ -73,7 +76,7 @@ class Kept:
         working = [steps[-1] for steps in self.histories if not steps[-1].status.terminal]
         for order in working:
             exchange.restore(order)
-        exchange.remember(self.histories, self.trades)
+        exchange.remember(self.histories, self.trades, {USER_ID: self.conversions})
         for gtt in self.gtts:
             exchange.restore_gtt(gtt)
 
@@ -89,6 +92,7 @@ def snapshot(world: str, clock_ns: int, exchange: Exchange) -> Kept:
         tuple(tuple(exchange.history(USER_ID, order.order_id)) for order in exchange.orders(USER_ID)),
         tuple(exchange.trades(USER_ID)),
         tuple(exchange.gtts(USER_ID)),
+        tuple(exchange.conversions(USER_ID)),
     )
 
 
@@ -96,7 +100,8 @@ def save(path: Path, kept: Kept) -> None:
     """Write the file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    text = json.dumps({"format": _FORMAT, **asdict(kept), "gtts": freeze(kept.gtts)}, separators=(",", ":"))
+    frozen = {"gtts": freeze(kept.gtts), "conversions": freeze(kept.conversions)}
+    text = json.dumps({"format": _FORMAT, **asdict(kept), **frozen}, separators=(",", ":"))
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
@@ -126,6 +131,7 @@ def load(path: Path) -> Kept | None:
             histories=tuple(tuple(_order(step) for step in steps) for steps in row["histories"]),
             trades=tuple(_trade(one) for one in row["trades"]),
             gtts=thaw(tuple[GttState, ...], row.get("gtts", [])),
+            conversions=thaw(tuple[Conversion, ...], row.get("conversions", [])),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} holds no simulated day ({error})", "Move it away to start over") from error
@@ -176,4 +182,5 @@ def without_expired(kept: Kept, listed: Collection[str]) -> Kept:
         holdings=tuple(one for one in kept.holdings if one.instrument_key in listed),
         histories=tuple(steps for steps in kept.histories if steps[-1].key in listed),
         gtts=tuple(gtt for gtt in kept.gtts if gtt.key in listed),
+        conversions=tuple(one for one in kept.conversions if one.instrument_key in listed),
     )

@@ -351,3 +351,22 @@ async def test_mtf_positions_have_their_own_endpoint(member: Member) -> None:
     assert await positions(member) == {}
     (row,) = (await member.get("/v3/portfolio/mtf-positions")).data
     assert (row["product"], row["quantity"], row["multiplier"]) == ("MTF", 4, 1.0)
+
+
+async def test_a_restart_keeps_the_day_split_and_its_conversions(tmp_path: Path) -> None:
+    options = SimOptions(
+        auto_approve=True, replay=write_recording(tmp_path), faults=("no-limits",),
+        state_file=tmp_path / "kept.json",
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as session:
+        async with SimulatorServer(options) as sim:
+            member = Member(sim, session)
+            await member.login()
+            await member.place(**MARKET, quantity=10)
+            await convert(member, SHARE, "I", "D", 4)
+            before = await positions(member)
+        async with SimulatorServer(options) as sim:
+            member = Member(sim, session)
+            await member.login()
+            assert await positions(member) == before
+            assert (await convert(member, SHARE, "D", "I", 4)).status == 200
