@@ -156,8 +156,25 @@ _STREAMS: dict[str, FaultKind] = {
     "portfolio-403": FaultKind("handshakes of the portfolio stream are refused although authorize said 200"),
     "duplicate": FaultKind("every frame of the streams comes twice"),
     "disorder": FaultKind("frames of the streams come in swapped pairs"),
-    "malformed": FaultKind("frames of the market feed are random bytes"),
-    "stall": FaultKind("the streams go silent while pings and pongs go on"),
+    "malformed": FaultKind(
+        "frames of the market feed are bad: form = random (bytes), truncated, huge (10 MB), enum (unknown type), "
+        "nan, zero, negative or vast (prices)",
+        {"form": "random"},
+    ),
+    "stall": FaultKind(
+        "the streams go silent while pings and pongs go on; with pongs=0 the market feed does not answer pings "
+        "either",
+        {"pongs": 1},
+    ),
+    "lost-frames": FaultKind("frames of the market feed never arrive"),
+    "cached-quote": FaultKind(
+        "what a client hears first of an instrument is five weeks old, as a cache may give it"
+    ),
+    "burst": FaultKind(
+        "the market feed sends the state of everything `frames` times in a row",
+        {"frames": 50_000},
+        sudden=True,
+    ),
     "missing-fill": FaultKind(
         "the pushes of a fill (order, position, holding) are swallowed, and those before and after it come"
     ),

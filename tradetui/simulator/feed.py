@@ -22,7 +22,7 @@ from tradetui.pb.market_feed_v3_pb2 import MarketInfo, Type
 from tradetui.simulator.board import Board
 from tradetui.simulator.faults import Args
 from tradetui.simulator.feed_connection import Connection
-from tradetui.simulator.feed_wire import MODES, Cutter, frame, info_frame
+from tradetui.simulator.feed_wire import MODES, Cutter, aged, frame, info_frame
 from tradetui.simulator.market_status import market_info, next_change_ns
 from tradetui.simulator.rest.envelope import ApiError, success
 from tradetui.simulator.state import SimState
@@ -73,7 +73,9 @@ class FeedHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._listed = {instrument.key for instrument in world.instruments}
         self._closed_conflated = 0
+        self._bursts: set[asyncio.Task[None]] = set()
         state.faults.on_sudden("drop", self._drop)
+        state.faults.on_sudden("burst", self._burst)
 
     # ---- life ------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class FeedHub:
 
     async def close(self) -> None:
         """Stop, and cut whoever is still connected."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._bursts):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
@@ -284,15 +286,20 @@ class FeedHub:
             return
         granted = self._within_limits(wanted, mode)
         modes.update(dict.fromkeys(granted, mode))
-        entries = self._snapshots(connection, granted)
+        entries = self._snapshots(
+            connection, granted, old=self._state.faults.strike("cached-quote") is not None
+        )
         self._asked.set()
         if entries:
             await connection.send(frame(Type.initial_feed, entries, self._now_ms()))
 
-    def _snapshots(self, connection: Connection, keys: Iterable[str]) -> list[bytes]:
+    def _snapshots(self, connection: Connection, keys: Iterable[str], *, old: bool = False) -> list[bytes]:
+        """Full states; ``old`` ones are weeks old, as a cache in front of the feed may give them."""
         entries = []
         for key in keys:
             state = self._board.feed(key)
+            if state is not None and old:
+                state = aged(state)
             if state is not None:
                 entries.append(self._cutter.snapshot(key, state, connection.modes[key]))
         return entries
@@ -330,6 +337,21 @@ class FeedHub:
             last = info
             for connection in tuple(self._connections):
                 await connection.send(info_frame(info, self._now_ms()))
+
+    def _burst(self, args: Args) -> None:
+        """The fault of that name: the present state of everything, many times over."""
+        task = asyncio.get_running_loop().create_task(self._send_burst(int(args["frames"])))
+        self._bursts.add(task)
+        task.add_done_callback(self._bursts.discard)
+
+    async def _send_burst(self, frames: int) -> None:
+        for number in range(frames):
+            for connection in tuple(self._connections):
+                entries = self._snapshots(connection, connection.modes)
+                if entries:
+                    await connection.send(frame(Type.live_feed, entries, self._now_ms()))
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
     def _drop(self, args: Args) -> None:
         """The fault of that name: cut or close the market sockets."""

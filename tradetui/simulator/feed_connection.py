@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from tradetui.pb.market_feed_v3_pb2 import Feed, Type
 from tradetui.simulator.faults import Faults
 from tradetui.simulator.feed_wire import Cutter, frame
 from tradetui.simulator.merging import merge
+from tradetui.simulator.spoil import spoil
 
 SLOW_BYTES = 1 << 20
 """A client with more than this unread is slow."""
@@ -25,7 +25,6 @@ SLOW_BYTES = 1 << 20
 _BUFFER_HIGH = 4 << 20
 _RECOVERED_BYTES = 1 << 18
 _POLL_S = 0.02
-_MALFORMED_BYTES = 48
 _BARRIER = b"read up to here"
 
 
@@ -64,14 +63,21 @@ class Connection:
         """Whether the client does not keep up."""
         return bool(self._pending) or self._transport.get_write_buffer_size() > SLOW_BYTES
 
+    @property
+    def _dead(self) -> bool:
+        stall = self._faults.active("stall")
+        return stall is not None and not stall["pongs"]
+
     async def send(self, data: bytes) -> None:
         """Send one frame, with whatever faults are on; a client that has gone is not an error."""
         faults = self._faults
         if faults.active("stall") is not None:
             faults.strike("stall", self._path)
             return
-        if faults.strike("malformed", self._path):
-            data = os.urandom(_MALFORMED_BYTES)
+        if faults.strike("lost-frames", self._path):
+            return
+        if malformed := faults.strike("malformed", self._path):
+            data = spoil(data, str(malformed["form"]))
         if faults.strike("disorder", self._path) and self._held is None:
             self._held = data
             return
@@ -120,12 +126,16 @@ class Connection:
             self._caught_up.set()
 
     async def pong(self, payload: bytes) -> None:
-        """Answer a ping of the client's."""
+        """Answer a ping of the client's, unless the stall is one without pongs."""
+        if self._dead:
+            return
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self.ws.pong(payload)
 
     async def ping(self) -> None:
         """Send a WebSocket ping; the pong is not insisted on."""
+        if self._dead:
+            return
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self.ws.ping()
 

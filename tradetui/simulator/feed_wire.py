@@ -28,6 +28,7 @@ MODES: Final = ("ltpc", "full", "option_greeks", "full_d30")
 
 DEEP_LEVELS: Final = 30
 
+_FIVE_WEEKS_MS: Final = 35 * 86_400_000
 _TYPE_TAG: Final = b"\x08"
 _TS_TAG: Final = b"\x18"
 
@@ -112,6 +113,15 @@ def _ltpc_of(feed: Feed) -> LTPC | None:
     if full.HasField("indexFF"):
         return full.indexFF.ltpc if full.indexFF.HasField("ltpc") else None
     return full.marketFF.ltpc if full.marketFF.HasField("ltpc") else None
+
+
+def aged(feed: Feed) -> Feed:
+    """The same state as it would have stood five weeks ago: its last trade is that old."""
+    old = Feed()
+    old.CopyFrom(feed)
+    last = old.fullFeed.indexFF.ltpc if old.fullFeed.HasField("indexFF") else old.fullFeed.marketFF.ltpc
+    last.ltt -= _FIVE_WEEKS_MS
+    return old
 
 
 def _deepen(levels: RepeatedCompositeFieldContainer[Quote]) -> None:
