@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tradetui.desk.groups import Part
 from tradetui.desk.slices import slices_of
-from tradetui.domain.order import OrderRequest, Side
+from tradetui.domain.order import Side
 from tradetui.risk.facts import Facts
 
 
@@ -31,8 +31,3 @@ def _stage(leg: Facts) -> int:
     if leg.reducing:
         return 0
     return 1 if leg.request.side is Side.BUY else 2
-
-
-def first_client_id(legs: Sequence[OrderRequest]) -> str:
-    """The client id of a basket: the first one that its legs carry."""
-    return next((leg.client_id for leg in legs if leg.client_id), "")

@@ -293,7 +293,8 @@ class Closing:
     def _chase(self, at: PositionKey, want: Want, order: Order) -> None:
         """An exit rests unfilled: nearer to the other side, step by step, up to the bound."""
         books, progress = self._books, self._progress[at]
-        if books.now_ns - max(order.updated_ns, progress.chased_ns) < CHASE_EVERY_NS:
+        # Fills in part do not put the chase off: what is left is what matters.
+        if books.now_ns - (progress.chased_ns or order.updated_ns) < CHASE_EVERY_NS:
             return
         progress.chased_ns = books.now_ns
         if order.request.order_type is not OrderType.LIMIT:

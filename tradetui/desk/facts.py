@@ -16,7 +16,7 @@ from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.position import PositionKey
 from tradetui.domain.price_rules import is_index_contract
-from tradetui.execution.manager import SECOND
+from tradetui.execution.doubts import SECOND
 from tradetui.risk.facts import Facts, Listed
 
 IST_OFFSET_S: Final = 19_800

@@ -165,9 +165,10 @@ class Groups:
         return "" if books.feed_up else "the feed is down"
 
     def _stop(self, parent: Parent, words: str) -> None:
-        placed = len(parent.tags)
-        kept = f"; kept: {', '.join(parent.tags)}" if placed else ""
-        words = f"{words}; {placed} of {len(parent.parts)} placed, the rest is not sent{kept}"
+        orders = self._books.manager.orders
+        kept = [tag for tag in parent.tags if tag in orders and not _failed(orders[tag])]
+        words = f"{words}; {len(kept)} of {len(parent.parts)} stand, the rest is not sent"
+        words += f"; kept: {', '.join(kept)}" if kept else ""
         self._set(replace(parent, state="stopped", words=words))
         self._say(parent, words)
 

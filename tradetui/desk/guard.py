@@ -20,7 +20,7 @@ from tradetui.domain.money import Money, format_rupees
 from tradetui.domain.order import Fill
 from tradetui.domain.position import PositionKey
 from tradetui.domain.records import RecordKind
-from tradetui.execution.manager import SECOND
+from tradetui.execution.doubts import SECOND
 from tradetui.risk import breakers
 from tradetui.risk.breakers import Latch, Losses, Span
 from tradetui.risk.facts import Facts, RiskState

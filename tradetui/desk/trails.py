@@ -39,7 +39,7 @@ def atr(bars: Sequence[Candle], length: int) -> float | None:
     value = sum(ranges[:length]) / length
     for one in ranges[length:]:
         value = (value * (length - 1) + one) / length
-    return value
+    return float(value)
 
 
 def trailed(trail: Trail, sign: int, best: Price, key: str, product: Product, bars: Bars) -> Price | None:
@@ -69,7 +69,7 @@ def trailed(trail: Trail, sign: int, best: Price, key: str, product: Product, ba
             if value is None:
                 return None
             newest = found[-CHANDELIER_BARS:]
-            best = to_price(max(b.high for b in newest) if sign > 0 else min(b.low for b in newest))
+            best = to_price(float(max(b.high for b in newest) if sign > 0 else min(b.low for b in newest)))
             away = to_price(value) * trail.by // 100
     price = best - sign * away
     return Price(price) if price > 0 else None
