@@ -336,3 +336,57 @@ def test_the_socket_goes_with_a_clean_stop_and_outlives_nobody(sim: Exchange, tm
         assert one.wait() == 0
     assert not path.exists()
     assert sys.platform != "linux" or path.parent.stat().st_mode & 0o077 == 0
+
+
+# --- the account's own kill switch ---------------------------------------------------------------------
+
+
+def lockout(home: Path, *answers: str) -> tuple[int, str]:
+    """Type `tradetui lockout NSE_EQ` and answers on a terminal; exit code and what was shown."""
+    with program("lockout", "nse_eq", environment={"TRADETUI_HOME": str(home)}) as terminal:
+        for answer, question in zip(answers, ("to go on:", "to do it:"), strict=False):
+            terminal.until(question)
+            terminal.write(answer.encode() + b"\r")
+        code = terminal.ended()
+        return code, terminal.plain()
+
+
+def test_the_brokers_own_kill_switch_asks_twice_and_never_a_script(tmp_path: Path) -> None:
+    settings(tmp_path, PLAIN)
+    with exchange() as sim, run(tmp_path, sim):
+        desk = Desk(tmp_path, sim)
+        priced(desk)
+
+        def closed() -> bool:
+            return {row["segment"]: row["closed"] for row in desk.ok("lockout")["rows"]}["NSE_EQ"]
+
+        assert not closed()
+        assert desk.tell("lockout", "NSE_EQ")[0] == 2, "not without a terminal"
+        assert lockout(tmp_path, "yes")[0] == 1
+        code, shown = lockout(tmp_path, "NSE_EQ", "yes")
+        assert code == 1
+        assert "it closes no position" in shown
+        assert not closed()
+        assert lockout(tmp_path, "NSE_EQ", "CLOSE FOR THE DAY")[0] == 0
+        assert closed()
+        assert desk.tell("lockout", "--reopen", "NSE_EQ")[0] == 1, "it holds for twelve hours"
+
+
+def test_a_new_login_can_be_taken_up_by_request(desk: Desk) -> None:
+    from tradetui.control.client import ask
+    from tradetui.control.protocol import ControlError
+
+    try:
+        words = ask(desk.home, "relogin")["words"]
+    except ControlError as error:
+        words = str(error)
+    assert "login" in words
+    assert desk.ok("status")["feed"] == "up"
+
+
+def test_one_select_is_answered_by_the_engine(desk: Desk) -> None:
+    from tradetui.control.client import ask
+
+    answer = ask(desk.home, "sql", {"statement": "SELECT count(*) AS n, max(created) AS newest FROM orders"})
+    assert answer["columns"] == ["n", "newest"]
+    assert answer["rows"][0]["n"] == len(desk.ok("orders")["rows"])
