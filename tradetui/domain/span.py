@@ -30,6 +30,7 @@ from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price
 
 _THIRDS: Final = (0, 1, -1, 2, -2, 3, -3)
+SCENARIOS: Final = 2 * len(_THIRDS) + 2
 EXTREME_RANGES: Final = 2.0
 """The two extreme scenarios move the price this many scan ranges..."""
 EXTREME_SHARE: Final = 0.35
@@ -177,7 +178,7 @@ def _portfolio(legs: tuple[SpanLeg, ...], underlying: Price, day: date) -> SpanM
             exposure += value * terms.exposure_pct / 100
             if leg.instrument.expiry == day and terms is INDEX_TERMS:
                 expiry += value * EXPIRY_PCT / 100
-    worst = min(_scenario_values(legs, float(underlying), terms, day))
+    worst = min(_scenario_values(legs, underlying, day))
     return SpanMargin(_up(max(0.0, -worst)), _up(exposure), _up(calendar), _up(expiry))
 
 
@@ -187,37 +188,54 @@ def _matched_futures(legs: Sequence[SpanLeg]) -> int:
     return min(sum(one for one in signed if one > 0), -sum(one for one in signed if one < 0))
 
 
-def _scenario_values(legs: Sequence[SpanLeg], underlying: float, terms: RiskTerms, day: date) -> list[float]:
+def _scenario_values(legs: Sequence[SpanLeg], underlying: Price, day: date) -> list[float]:
     """What closing all legs would bring in each of the 16 scenarios; futures count their profit."""
-    now = sum(_value(leg, underlying, 0.0, 0.0, terms, day) for leg in legs)
+    totals = [0.0] * SCENARIOS
+    for leg in legs:
+        units = leg.qty * leg.instrument.multiplier
+        values = _unit_values(leg.instrument, leg.price, underlying, day)
+        totals = [total + units * value for total, value in zip(totals, values, strict=True)]
+    return totals
+
+
+@lru_cache(maxsize=4096)
+def _unit_values(instrument: Instrument, price: Price, underlying: Price, day: date) -> tuple[float, ...]:
+    """One unit of a contract in each scenario; the same contract is asked for again and again."""
+    terms = terms_of(instrument)
+
+    def value(move: float, vol_shift: float) -> float:
+        return _unit_value(instrument, float(price), float(underlying), move, vol_shift, terms, day)
+
     values = []
     for third in _THIRDS:
         move = third / 3 * terms.price_pct / 100
-        values.extend(
-            sum(_value(leg, underlying, move, vol, terms, day) for leg in legs)
-            for vol in (terms.vol_points / 100, -terms.vol_points / 100)
-        )
+        values += [value(move, terms.vol_points / 100), value(move, -terms.vol_points / 100)]
+    now = value(0.0, 0.0)
     for sign in (1, -1):
-        move = sign * EXTREME_RANGES * terms.price_pct / 100
-        far = sum(_value(leg, underlying, move, 0.0, terms, day) for leg in legs)
+        far = value(sign * EXTREME_RANGES * terms.price_pct / 100, 0.0)
         values.append(now + EXTREME_SHARE * (far - now))
-    return values
+    return tuple(values)
 
 
-def _value(
-    leg: SpanLeg, underlying: float, move: float, vol_shift: float, terms: RiskTerms, day: date
+def _unit_value(
+    instrument: Instrument,
+    price: float,
+    underlying: float,
+    move: float,
+    vol_shift: float,
+    terms: RiskTerms,
+    day: date,
 ) -> float:
-    """Value of an option position, or profit of a futures position, after a move of price and volatility."""
-    instrument, units = leg.instrument, leg.qty * leg.instrument.multiplier
+    """Value of an option, or profit of a future bought now, after a move of price and volatility."""
     if not instrument.is_option:
-        return units * leg.price * move
+        return price * move
     days = max(0, (instrument.expiry - day).days) if instrument.expiry is not None else 30
-    strike, is_call = float(instrument.strike or leg.price), instrument.kind is InstrumentKind.CALL
-    vol = implied_vol(float(leg.price), underlying, strike, (days + 0.5) / _DAYS_A_YEAR, is_call)
+    strike, is_call = float(instrument.strike or price), instrument.kind is InstrumentKind.CALL
+    vol = implied_vol(price, underlying, strike, (days + 0.5) / _DAYS_A_YEAR, is_call)
     shifted = max(_LEAST_VOL, (terms.usual_vol if vol is None else vol) + vol_shift)
     # The scenarios look one day ahead.
     years = (max(0, days - 1) + 0.5) / _DAYS_A_YEAR
-    return units * option_value(underlying * (1 + move), strike, years, shifted, is_call)
+    return option_value(underlying * (1 + move), strike, years, shifted, is_call)
 
 
 def option_value(forward: float, strike: float, years: float, vol: float, is_call: bool) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tradetui.domain.events import Holding
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money, Price, format_rupees
-from tradetui.domain.order import Product, Side
+from tradetui.domain.order import OrderRequest, Product, Side
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.span import NO_MARGIN, SpanLeg, SpanMargin
 from tradetui.exchange import margins
@@ -69,10 +69,13 @@ class Account:
 
     def update(self, order: OrderState) -> None:
         """Remember the new state of an order of ours and block what it needs now."""
+        before = self.working.get(order.order_id)
         if order.status.terminal:
             self.working.pop(order.order_id, None)
         else:
             self.working[order.order_id] = order
+            if before is not None and _claims(before) == _claims(order):
+                return  # another status, the same claim on funds
         self._block(self._group(order))
 
     def refuse_funds(self, order: OrderState) -> Refusal | None:
@@ -333,6 +336,11 @@ class _Blocked:
     need: Requirement
     product: Product | None = None
     margin: SpanMargin = NO_MARGIN
+
+
+def _claims(order: OrderState) -> tuple[OrderRequest, int, int, Price]:
+    """What an order's claim on funds depends on."""
+    return order.request, order.filled_qty, order.seq, order.block_price
 
 
 def _short(need: Requirement, available: Money) -> Refusal:

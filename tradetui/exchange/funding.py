@@ -69,9 +69,13 @@ def held_back(
         book = list(held)
         now = derivatives_to_hold(book, risk)
         for part in (one for one in parts if _gains_when_rising(one) is rising):
+            premium = premium_of(part.instrument, part.side, part.qty, part.price)
+            if part.side is Side.BUY and part.instrument.is_option and not part.closes:
+                # A bought option can only lower the margin, and not before it has filled.
+                amount += premium
+                continue
             then = derivatives_to_hold([*book, part.leg(risk)], risk)
             grows = then.total - now.total
-            premium = premium_of(part.instrument, part.side, part.qty, part.price)
             need = premium + (grows if part.closes else max(0, grows))
             amount += max(0, need)
             if grows > 0:
