@@ -412,9 +412,12 @@ class Exchange(Services):
 
     def _roll(self, instrument: Instrument, t_ns: int) -> None:
         key = instrument.key
-        if key not in self._matcher.working_by_key or self._halted(key):
+        if key not in self._matcher.working_by_key:
             return
         phase = self._phase(instrument, t_ns)
+        if phase.keeps_orders and self._halted(key):
+            # Nothing begins and nothing is matched; a session that ends does end.
+            return
         self._matcher.enter_phase(key, phase, t_ns)
         if phase is Phase.CONTINUOUS and instrument.kind is InstrumentKind.FUTURE:
             self._reset(instrument, t_ns)

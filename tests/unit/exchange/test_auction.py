@@ -257,6 +257,14 @@ def test_a_halt_lets_orders_rest_and_refuses_market(desk: Desk, where: str) -> N
     assert desk.fills(crossing) == [(10, 100.5)]
 
 
+def test_a_session_ends_for_what_is_halted_too(desk: Desk) -> None:
+    resting = desk.place(order(price=99))
+    desk.exchange.halt({"": "trading is halted for the rest of the day"}, desk.t_ns)
+    desk.phase = "CLOSED"
+    desk.exchange.advance(desk.t_ns)
+    assert (desk.now(resting).status, "expired" in desk.now(resting).message) == (RawStatus.CANCELLED, True)
+
+
 def test_a_halt_elsewhere_changes_nothing_here(desk: Desk) -> None:
     desk.exchange.halt({CALL.key: "halted"}, desk.t_ns)
     assert desk.fills(desk.place(order(price=100.5))) == [(10, 100.05)]

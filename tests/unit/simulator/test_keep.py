@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fixtures.simulated import Member, write_recording
+from tests.fixtures.simulated import SHARE, Member, write_recording
 from tradetui.domain.calendar import ist_date, ist_datetime
 from tradetui.domain.errors import UsageError
 from tradetui.domain.money import to_money, to_price
@@ -57,6 +57,48 @@ async def test_orders_trades_positions_and_clock_come_back(tmp_path: Path) -> No
         assert cancelled.data["order_id"] == resting
         fresh = (await member.place()).data["order_ids"][0]
         assert fresh not in {row["order_id"] for row in before["/v2/order/retrieve-all"]}
+
+
+async def test_O17_a_gtt_is_kept_and_triggers_while_nobody_is_connected(tmp_path: Path) -> None:
+    options = SimOptions(
+        auto_approve=True,
+        replay=write_recording(tmp_path),
+        state_file=tmp_path / "sim.json",
+        faults=("no-limits",),
+    )
+    rules = [
+        {"strategy": "ENTRY", "trigger_type": "IMMEDIATE", "trigger_price": 2720.3},
+        {"strategy": "TARGET", "trigger_type": "IMMEDIATE", "trigger_price": 2790.0},
+        {
+            "strategy": "STOPLOSS",
+            "trigger_type": "IMMEDIATE",
+            "trigger_price": 2690.0,
+            "market_protection": -1,
+        },
+    ]
+    body = {
+        "type": "MULTIPLE", "quantity": 2, "product": "D", "instrument_token": SHARE, "transaction_type": "BUY",
+        "rules": rules,
+    }  # fmt: skip
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        gtt_id = (await member.call("POST", "/v3/order/gtt/place", body=body)).data["gtt_order_ids"][0]
+        (before,) = (await member.get("/v3/order/gtt")).data
+        assert [one["status"] for one in before["rules"]] == ["COMPLETED", "OPEN", "OPEN"]
+    async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
+        member = Member(sim, session)
+        await member.login()
+        assert (await member.get("/v3/order/gtt")).data == [before]
+        await member.control(
+            "/price", {"instrument_key": SHARE, "price": 2689.0, "bids": [[2689.0, 50]], "hold": True}
+        )
+        (after,) = (await member.get("/v3/order/gtt", gtt_order_id=gtt_id)).data
+        assert [one["status"] for one in after["rules"]] == ["COMPLETED", "CANCELLED", "COMPLETED"]
+        children = [row for row in (await member.get("/v2/order/retrieve-all")).data if row["tag"] is None]
+        assert [row["transaction_type"] for row in children] == ["BUY", "SELL"]
+        fresh = (await member.call("POST", "/v3/order/gtt/place", body=body)).data["gtt_order_ids"][0]
+        assert fresh != gtt_id
 
 
 async def test_another_world_starts_afresh(tmp_path: Path) -> None:
