@@ -94,9 +94,12 @@ def modify_is_over(order: Order, update: OrderUpdate, asked_ns: int | None, take
 def day_is_over(order: Order, now_ns: int) -> bool:
     """Whether an order cannot rest any more, because the day that it was for has passed.
 
-    An after-market order is for the next session, whatever the date on which it was placed.
+    An after-market order is for the next session, whatever the date on which it was placed; and one whose state
+    the broker has never told may be such a one.
     """
-    waits = order.raw_status.lower().startswith(("after market", "modify after market"))
+    raw = order.raw_status.lower()
+    told = bool(raw) or order.status in (OrderStatus.OPEN, OrderStatus.TRIGGER_PENDING)
+    waits = not told or raw.startswith(("after market", "modify after market"))
     return ist_date(order.created_ns) < ist_date(now_ns) and not waits
 
 

@@ -230,6 +230,20 @@ def test_an_after_market_order_lives_on() -> None:
     assert bench.order().status is OrderStatus.UNKNOWN, "missing is no proof for one that waits"
 
 
+def test_one_that_was_taken_at_midnight_and_never_told_of_may_be_an_after_market_order() -> None:
+    bench = Bench()
+    bench.place(EVENING)
+    bench.manager.on_accepted(RequestAccepted(EVENING + S, "place", "tt00001", "B1"))
+    book(bench, MORNING)
+    assert bench.order().status is OrderStatus.UNKNOWN
+    book(
+        bench,
+        MORNING + 5 * S,
+        row(MORNING + 5 * S, OrderStatus.PENDING, raw_status="after market order req received"),
+    )
+    assert bench.order().status is OrderStatus.PENDING
+
+
 def test_an_order_of_an_earlier_day_that_a_restart_brings_back_ends_by_proof() -> None:
     old = over_night()
     again = Bench()
