@@ -142,6 +142,8 @@ class Acts:
         desk = self._desk
         key, product = event.instrument_key, event.product
         held = abs(desk.books.held(key, product))
+        if not held and not desk.manager.working(key, product):
+            return f"no {product.name.lower()} position in {desk.books.symbol(key)}"
         if event.qty is not None and not 0 < event.qty <= held:
             return f"the position has {held} units, not {event.qty}"
         desk.closing.want(key, product, "exit", keep=0 if event.qty is None else held - event.qty)

@@ -41,7 +41,7 @@ from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderT
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.domain.requests import Command
-from tradetui.domain.view import Preview
+from tradetui.domain.view import Check, Preview, Verdict
 from tradetui.execution.manager import OrderManager
 from tradetui.risk.facts import Facts, RiskState
 from tradetui.risk.gate import judge, refusal
@@ -100,7 +100,15 @@ class Desk:
         if self.manager.was_asked(request):
             return None
         facts = self.facts.of(request, score)
-        words = self._beside_its_exit(facts) or refusal(judge(facts))
+        words, becomes_exit = self._beside_its_exit(facts)
+        if becomes_exit:
+            key, product, left = (
+                request.instrument_key,
+                request.product,
+                abs(facts.position_qty) - request.qty,
+            )
+            self.closing.want(key, product, f"{request.side.value.lower()} by {request.source}", keep=left)
+        words = words or refusal(judge(facts))
         if words:
             self._note(RecordKind.DECISION, {"request": freeze(request), "refused": words})
             refused = self.manager.refuse(request, self.books.now_ns, words)
@@ -134,43 +142,54 @@ class Desk:
         order = self._place(facts)
         return order, order.message if order is not None else ""
 
-    def _beside_its_exit(self, facts: Facts) -> str:
-        """Why an order may not go beside the exit that rests for its position; a closing one takes its place."""
-        request = facts.request
+    def _beside_its_exit(self, facts: Facts) -> tuple[str, bool]:
+        """What an order beside the exit that rests for its position leads to, and whether it becomes an exit itself.
+
+        No words: it may go as it is. Two exits that rest together could turn the position round.
+        """
+        request, held = facts.request, facts.position_qty
         at = (request.instrument_key, request.product)
-        held = facts.position_qty
         managed = self.protection.plans.get(at)
         rests = managed is not None and (
             self.protection.resting.stops(managed) or self.protection.resting.gtts(managed)
         )
         if request.is_exit or held * request.side.sign >= 0 or not (rests or self.closing.active(*at)):
-            return ""
+            return "", False
         if request.qty > abs(held):
-            return f"an exit of {abs(held)} rests for this position: close it first, then open the other side"
+            return (
+                f"an exit of {abs(held)} rests for this position: close it first, then open the other side",
+                False,
+            )
         away = (request.price - (facts.last or 0)) * request.side.sign
         if request.order_type is OrderType.MARKET or (facts.last and request.price and away >= 0):
-            self.closing.want(
-                *at, f"{request.side.value.lower()} by {request.source}", keep=abs(held) - request.qty
+            return (
+                "its stop is taken away first, then the position is closed as asked: see the exit below",
+                True,
             )
-            return "its stop is taken away first, then the position is closed as asked: see the exit below"
         return (
             "a second resting exit beside the stop could turn the position round: "
             "set this price as the target of the position"
-        )
+        ), False
 
     def preview(self, request: OrderRequest) -> Preview:
         """What would happen if the request were sent now."""
         facts = self.facts.of(request)
+        words, becomes_exit = self._beside_its_exit(facts)
+        if becomes_exit:
+            facts = replace(facts, pending_qty=0)
+        checks = judge(facts)
+        if words:
+            checks += (Check("stop", Verdict.WARN if becomes_exit else Verdict.BLOCK, words),)
         instrument, reference = facts.instrument, facts.reference
         if instrument is None or not reference or request.qty <= 0:
-            return Preview(request, judge(facts), effect=facts.effect)
+            return Preview(request, checks, effect=facts.effect)
         worst = Price(0)
         if request.order_type in (OrderType.MARKET, OrderType.SL_M) and facts.last:
             worst = self.worst_price(request, instrument, request.trigger_price or facts.last)
         price = worst or reference
         return Preview(
             request,
-            judge(facts),
+            checks,
             value=reference * request.qty * instrument.multiplier,
             margin=0 if facts.reducing else facts.margin_needed,
             charges=self._charge(

@@ -17,6 +17,7 @@ from tradetui.desk.resting import Resting
 from tradetui.desk.stop_terms import reached, stop_trigger, struck
 from tradetui.desk.trails import Bars, smallest_step, trailed
 from tradetui.domain.calendar import DAY_NS, day_start_ns, ist_date
+from tradetui.domain.conversion import ConversionStatus
 from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.instrument import InstrumentKind
 from tradetui.domain.money import Price, format_rupees
@@ -184,10 +185,19 @@ class Protection:
             held = self._books.held(*at)
             if held * managed.side.sign <= 0:
                 if not self._unsure and not self._books.manager.fills_missing(*at):
+                    self._move_with_its_units(managed)
                     self._drop(at)
                 continue
             self.resting.keep(managed, held)
         self._sweep()
+
+    def _move_with_its_units(self, managed: Managed) -> None:
+        """A position that was converted whole keeps its plan under its new product."""
+        for one in self._books.manager.conversions.conversions.values():
+            to = (one.instrument_key, one.new)
+            moved = one.status is ConversionStatus.DONE and (one.instrument_key, one.old) == managed.at
+            if moved and to not in self.plans and self._books.held(*to) * managed.side.sign > 0:
+                self._set(replace(managed, product=one.new))
 
     def _adopt(self) -> None:
         """Entries with a plan that have filled, wholly or in part."""
@@ -205,8 +215,11 @@ class Protection:
         held = self._books.held(*at)
         if held * request.side.sign <= 0:
             return  # it only made a position smaller
-        if first or at not in self.plans:
-            self._set(self._fresh(*at, request.side, plan_of(request), request.source))
+        managed, plan = self.plans.get(at), plan_of(request)
+        known = managed is not None and (managed.plan, managed.side) == (plan, request.side)
+        # Slices of one parent carry the same plan: a stop that has trailed does not fall back.
+        if managed is None or (first and not known):
+            self._set(self._fresh(*at, request.side, plan, request.source))
 
     def _sweep(self) -> None:
         """Cancel stops and GTTs of ours whose position or plan is gone: each would open a new position."""
