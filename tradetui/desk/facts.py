@@ -103,13 +103,7 @@ class FactsGatherer:
     # --- gathering ------------------------------------------------------------------------------------
 
     def of(self, request: OrderRequest, score: float | None = None, *, member: bool = False) -> Facts:
-        """The facts for one request, now.
-
-        Args:
-            request: The order.
-            score: Of the signal it comes from.
-            member: It is a leg of a basket that was approved as a whole (`risk.gate.judge_group`).
-        """
+        """The facts for one request, now. A ``member`` is a leg of a basket approved as a whole (`judge_group`)."""
         books, guard, manager = self._books, self._guard, self._books.manager
         key, product, limits = request.instrument_key, request.product, books.limits
         instrument = books.instrument(key)
