@@ -11,6 +11,7 @@ from tradetui.domain.errors import UnknownInstrument, UsageError
 from tradetui.domain.events import Event
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Price, to_price
+from tradetui.domain.order import Product
 from tradetui.engine import Engine, Outcome
 from tradetui.wiring.parts import Parts
 
@@ -149,6 +150,19 @@ def choice(args: Args, name: str, kind: Callable[[str], _Enum], default: str) ->
     except ValueError:
         members: Any = kind
         raise UsageError(f"{name} must be one of {', '.join(one.value for one in members)}") from None
+
+
+def products(args: Args, name: str) -> tuple[Product, ...]:
+    """A list of products; none when not given.
+
+    Raises:
+        UsageError: It is no list of them.
+    """
+    given = args.get(name) or []
+    known = {one.value: one for one in Product}
+    if not isinstance(given, list) or not all(isinstance(one, str) and one in known for one in given):
+        raise UsageError(f"{name} must be a list of {', '.join(known)}")
+    return tuple(known[one] for one in given)
 
 
 def instrument_of(host: Host, given: str) -> Instrument:

@@ -159,7 +159,9 @@ class ControlServer:
         except Exception:
             # One bad request must not end the run; what went wrong is for the log, not for the other end.
             log.exception("a control request failed: %s", name[:40])
-            return refusal_line("internal error", "see the log file")
+            return refusal_line(
+                "internal error", "see the log file, and with `tradetui orders` whether anything was done"
+            )
 
 
 async def _send(writer: asyncio.StreamWriter, line: bytes) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tradetui.control import asking, reads
-from tradetui.control.host import Args, Host, text
+from tradetui.control.host import Args, Host, products, text
 from tradetui.control.scripts import Scripts
 from tradetui.control.writes import Writes
 from tradetui.domain.errors import TradeTuiError, UsageError
 from tradetui.domain.events import OperatorEvent, OperatorKind
-from tradetui.domain.order import Product
 from tradetui.engine import Charge
 
 Handler = Callable[["Console", Args], Awaitable[Mapping[str, Any]]]
@@ -106,10 +105,7 @@ async def _risk(console: Console, args: Args) -> Mapping[str, Any]:
 async def _kill(console: Console, args: Args) -> Mapping[str, Any]:
     """Pull the kill switch; what follows goes on in the engine, whoever hangs up."""
     host = console.host
-    try:
-        include = tuple(Product(one) for one in args.get("include") or ())
-    except (ValueError, TypeError):
-        raise UsageError(f"include: a list of {', '.join(one.value for one in Product)}") from None
+    include = products(args, "include")
     kind = OperatorKind.FLATTEN if args.get("flatten") else OperatorKind.KILL
     note = text(args, "note") or "kill command"
     console.writes.scripts.disarm()

@@ -9,7 +9,18 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tradetui.control.host import Args, Hearing, Host, choice, instrument_of, number, price, text, whole
+from tradetui.control.host import (
+    Args,
+    Hearing,
+    Host,
+    choice,
+    instrument_of,
+    number,
+    price,
+    products,
+    text,
+    whole,
+)
 from tradetui.control.rows import moment, order_row, rupees
 from tradetui.control.scripts import MOST_MINUTES, Caps, Refused, Scripts
 from tradetui.domain.errors import UsageError
@@ -104,10 +115,10 @@ class Writes:
 
     async def place(self, args: Args) -> dict[str, Any]:
         """Send one order through the gate; wait for what the broker says to it."""
-        request = self._request(args)
+        request, wait_s = self._request(args), _wait(args)
         again = self._known(request)
         if again is not None:
-            return await self._outcome([again.tag], _wait(args), repeated=True)
+            return await self._outcome([again.tag], wait_s, repeated=True)
         # Asked once without waiting, so that nothing is streamed for a script that may not trade.
         self.scripts.check(0, self._now())
         if request.client_id and await self._used_before(request.client_id):
@@ -116,7 +127,7 @@ class Writes:
         # Others were served while this one waited: the last look is the one that counts.
         again = self._known(request)
         if again is not None:
-            return await self._outcome([again.tag], _wait(args), repeated=True)
+            return await self._outcome([again.tag], wait_s, repeated=True)
         value = self._value(request)
         self.scripts.check(value, self._now())
         known = len(self._host.engine.desk.manager.orders)
@@ -128,11 +139,11 @@ class Writes:
                 self.scripts.used(value)
             if not tags:
                 raise Refused(hearing.refusals[-1] if hearing.refusals else "the gate took no order")
-            return await self._outcome(tags, _wait(args), hearing)
+            return await self._outcome(tags, wait_s, hearing)
 
     async def modify(self, args: Args) -> dict[str, Any]:
         """Change price, trigger or quantity of a working order."""
-        order = self._order(args)
+        order, wait_s = self._order(args), _wait(args)
         qty, limit, trigger = whole(args, "qty"), price(args, "price"), price(args, "trigger_price")
         if qty is None and limit is None and trigger is None:
             raise UsageError("nothing to change", "give --qty, --price or --trigger")
@@ -149,7 +160,7 @@ class Writes:
                 raise Refused(hearing.refusals[-1])
             # What the terms were worth before was counted when they were sent.
             self.scripts.used(max(0, value - (old.price or level or 0) * old.qty))
-            settled = await hearing.until(lambda: not self._now_is(order.tag).modify_pending, _wait(args))
+            settled = await hearing.until(lambda: not self._now_is(order.tag).modify_pending, wait_s)
         now = self._now_is(order.tag)
         wanted = {"qty": qty, "price": limit, "trigger_price": trigger}
         done = settled and all(
@@ -160,6 +171,7 @@ class Writes:
 
     async def cancel(self, args: Args) -> dict[str, Any]:
         """Cancel one order, all of one instrument, or all. Never needs arming."""
+        wait_s = _wait(args)
         if args.get("all"):
             key = ""
             if args.get("instrument"):
@@ -175,7 +187,7 @@ class Writes:
             if hearing.refusals:
                 raise Refused(hearing.refusals[-1])
             settled = await hearing.until(
-                lambda: all(self._now_is(tag).status.terminal for tag in tags), _wait(args)
+                lambda: all(self._now_is(tag).status.terminal for tag in tags), wait_s
             )
         orders = [self._now_is(tag) for tag in tags]
         done = all(order.status is OrderStatus.CANCELLED for order in orders)
@@ -186,9 +198,10 @@ class Writes:
     async def exit(self, args: Args) -> dict[str, Any]:
         """Close one position, or all. Never needs arming."""
         event: dict[str, Any] = {}
+        wait_s = _wait(args)
         if args.get("all"):
             kind = OperatorKind.EXIT_ALL
-            event["include"] = tuple(Product(one) for one in args.get("include") or ())
+            event["include"] = products(args, "include")
             held = [(p.instrument_key, p.product) for p in self._portfolio.open_positions()]
         else:
             kind = OperatorKind.EXIT
@@ -204,7 +217,7 @@ class Writes:
             self._take(kind, note=_source(args), **event)
             if hearing.refusals:
                 raise Refused(hearing.refusals[-1])
-            settled = await hearing.until(lambda: self._closed(before, event), _wait(args))
+            settled = await hearing.until(lambda: self._closed(before, event), wait_s)
         orders = list(self._host.engine.desk.manager.orders.values())[known:]
         words = "" if settled else "not closed yet; the engine goes on trying"
         return self._told(orders, done=settled, settled=settled, words=words)
