@@ -168,3 +168,28 @@ def test_simulation_without_live_has_no_watchdog_and_still_a_lease(tmp_path: Pat
         assert engine.wait() == 0
         assert engine.seen().holder is Holder.NOBODY
         assert not (data_dir(tmp_path) / "KILL").exists()
+
+
+def test_engine_that_starts_while_the_watchdog_acts_waits_for_its_step_and_goes_on_from_there(
+    tmp_path: Path,
+) -> None:
+    quick(tmp_path, "flatten")
+    with exchange() as sim:
+        with run(tmp_path, sim, "--live") as engine:
+            open_day(sim)
+            engine.until_exposed(3)
+            guard = watchdog_of(engine.process.pid)
+            sim.fault("hang", path="/order/cancel")
+            engine.kill()
+            until(lambda: sim.asked("DELETE /v3/order/cancel"), "the watchdog is in the middle of it")
+            assert engine.seen().holder is Holder.WATCHDOG
+        with run(tmp_path, sim, "--live") as again:
+            until(lambda: process_gone(guard), "the watchdog has let go")
+            sim.fault("none")
+            assert any("adopted" in str(one.data.get("what")) for one in records(tmp_path))
+            asked = sim.asked("DELETE /v3/order/cancel")
+            again.signal(signal.SIGUSR2)
+            until(lambda: sim.held() == {} and not sim.working(), "the engine goes on from there")
+            assert sim.asked("DELETE /v3/order/cancel") > asked
+            again.signal(signal.SIGTERM)
+            assert again.wait() == 0

@@ -218,6 +218,11 @@ def _act(first: bytes, newest: bytes, lease: Lease, kill: KillOrder, silent_s: f
                 log.error("could not act: %s", error)  # noqa: TRY400 - words say it all
                 time.sleep(TRY_AGAIN_S)
                 continue
+            except Exception:
+                # A bug must not leave positions to nobody while there is anything that may work the next time.
+                log.exception("could not act, for a reason that nobody foresaw")
+                time.sleep(TRY_AGAIN_S)
+                continue
             for line in report.lines():
                 log.critical("%s", line)
             return 0 if report.done else 1

@@ -142,7 +142,8 @@ class _Progress:
     def __call__(self, event: Event, outcome: Outcome) -> None:
         for record in outcome.records:
             if record.kind.value in ("risk", "decision"):
-                log.warning("%s: %s", record.kind.value, dict(record.data))
+                words = ", ".join(str(value) for value in record.data.values() if value)
+                log.warning("%s: %s", record.kind.value, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ async def test_a_permit_is_held_while_the_request_is_under_way(sent: list[str]) 
 async def test_whoever_was_overtaken_sends_nothing(sent: list[str]) -> None:
     @contextlib.contextmanager
     def permit(endpoint: Endpoint, hosts: Hosts) -> Iterator[None]:
-        raise Fenced("not sent: the watchdog has taken over")
+        if endpoint.write:
+            raise Fenced("not sent: the watchdog has taken over")
         yield
 
     api = UpstoxApi(LOCAL, make_token("t", LOCAL, 0), permit=permit)
