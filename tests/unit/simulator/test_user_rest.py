@@ -71,6 +71,14 @@ async def test_it_stays_off_twelve_hours_and_opens_with_a_new_token(member: Memb
     assert (await member.place(OPTION)).status == 200
 
 
+async def test_a_pending_order_that_fills_instead_stops_it(member: Member) -> None:
+    await member.place(OPTION)
+    await member.control("/faults", {"name": "late-cancel", "args": {"count": 1}})
+    assert (await switch(member, NSE_FO="DISABLE")).code == "UDAPI1187"
+    assert await locked(member) == set()
+    assert (await switch(member, NSE_FO="DISABLE")).code == "UDAPI1184"
+
+
 @pytest.mark.parametrize(
     ("segment", "action", "code"),
     [
