@@ -39,12 +39,13 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
+from tradetui.engine import Engine
 from tradetui.exchange.rules import RuleBook
 from tradetui.exchange.sessions import phase_word
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
-from tradetui.ports import Broker
+from tradetui.ports import Broker, Inquiries
 from tradetui.storage.lease import Holder, Lease
 from tradetui.storage.lists import read_lists
 from tradetui.storage.lock import DataLock
@@ -141,34 +142,21 @@ async def _joined(
         universe.add(instrument)
 
     store, journal = await _books(account, folder, master, universe, cleanup)
+    governor = Governor(folder=folder / BUDGET_FOLDER)
     api = UpstoxApi(
         account.hosts,
         account.token,
         note=_wire_notes(account, journal, store),
         permit=permit_for(account.mode, lease),
-        governor=Governor(folder=folder / BUDGET_FOLDER),
+        governor=governor,
         now_ns=clock.now_ns,
     )
     cleanup.append(api.close)
     api.keep_warm()
-    live = account.mode.needs_arming
-    # A rehearsal may use the paper capital; real orders only what the user typed for them.
-    typed = account.mode is Mode.LIVE or settings.account.live_capital > 0
-    limits = limits_from(settings, live=live and typed)
-    beginning = Beginning(
-        begin_ns=clock.now_ns(),
-        live=live,
-        tag_prefix=prefix,
-        limits=limits,
-        settings=settings,
-        instruments=tuple(universe.instruments),
-        # Fifteen seconds of ours: on a simulated exchange that runs fast, more of its own.
-        silence_s=SILENCE_S * max(1.0, account.speed),
-        looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
-    ).with_past(past)
+    beginning = _beginning(request, account, prefix, universe, master).with_past(past)
     engine = beginning.engine(calendar, universe)
     engine.signals.show_earlier(past.signals, master.get)
-    broker = _broker(account, api, calendar, universe, past, limits.capital)
+    broker = _broker(account, api, calendar, universe, past, beginning.limits.capital)
     tap = _tap(request, folder, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
@@ -197,16 +185,41 @@ async def _joined(
         kill_dir=request.place.data_dir,
         new_login=new_login,
         login=Login(api, broker, token_finder(account.hosts), clock.now_ns),
-        budgets=api.governor.budgets,
-        inquiries=UpstoxInquiries(api)
-        if account.mode is not Mode.PAPER
-        else PaperInquiries(
-            universe.get,
-            lambda key: engine.market(key).last,
-            broker_plan(settings.account.plan),
-            clock.now_ns,
-        ),
+        budgets=governor.budgets,
+        inquiries=_inquiries(account, api, engine, settings),
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
+    )
+
+
+def _beginning(
+    request: Request, account: Account, prefix: str, universe: Universe, master: Master
+) -> Beginning:
+    """What the engine is made with, before the day so far."""
+    settings, live = request.settings, account.mode.needs_arming
+    # A rehearsal may use the paper capital; real orders only what the user typed for them.
+    typed = account.mode is Mode.LIVE or settings.account.live_capital > 0
+    return Beginning(
+        begin_ns=account.clock.now_ns(),
+        live=live,
+        tag_prefix=prefix,
+        limits=limits_from(settings, live=live and typed),
+        settings=settings,
+        instruments=tuple(universe.instruments),
+        # Fifteen seconds of ours: on a simulated exchange that runs fast, more of its own.
+        silence_s=SILENCE_S * max(1.0, account.speed),
+        looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
+    )
+
+
+def _inquiries(account: Account, api: UpstoxApi, engine: Engine, settings: Config) -> Inquiries:
+    """Margins and charges before an order: asked of the broker, or reckoned on paper."""
+    if account.mode is not Mode.PAPER:
+        return UpstoxInquiries(api)
+    return PaperInquiries(
+        engine.universe.get,
+        lambda key: engine.market(key).last,
+        broker_plan(settings.account.plan),
+        account.clock.now_ns,
     )
 
 
