@@ -68,6 +68,7 @@ def assert_that_much_happened(told: Told) -> None:
     assert by_source["manual"].count(OrderStatus.CANCELLED) >= 8
     assert by_source["vote"].count(OrderStatus.FILLED) >= 3
     assert by_source["exit"].count(OrderStatus.FILLED) >= 3
+    assert len(by_source["exit-stop"]) >= 3, "every position of a strategy has its stop at the broker"
     assert told.count(RecordKind.SIGNAL) >= 8
     assert told.count(RecordKind.FILL) >= 20
     assert told.count(RecordKind.DECISION) >= 1
@@ -77,7 +78,15 @@ def assert_that_much_happened(told: Told) -> None:
             sign = 1 if record.data["side"] == "BUY" else -1
             key = record.data["instrument_key"]
             net[key] = net.get(key, 0) + sign * record.data["qty"]
-    assert set(net.values()) == {0}
+    # What the thin book of a share could not take before the recording ended is still being sold or bought back.
+    leaving: dict[str, int] = {}
+    for order in orders.values():
+        request = order["request"]
+        if request["source"] == "exit" and OrderStatus(order["status"]).working:
+            sign = 1 if request["side"] == "BUY" else -1
+            leaving[request["instrument_key"]] = sign * (request["qty"] - order["filled_qty"])
+    assert {key: qty + leaving.get(key, 0) for key, qty in net.items() if qty + leaving.get(key, 0)} == {}
+    assert len(leaving) <= 1
 
 
 def _last_states(records: list[Record]) -> dict[str, dict]:  # type: ignore[type-arg]
