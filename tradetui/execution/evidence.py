@@ -147,6 +147,23 @@ def as_child(order: Order, child: Child) -> Order:
     return replace(order, request=request, foreign=child.foreign)
 
 
+def as_ours(order: Order, tag: str) -> Order:
+    """An adopted order that carries a label which only we give out: the record of it was lost (case R5)."""
+    request = replace(
+        order.request, source="manual", reason="found in the broker's book; its record here was lost"
+    )
+    return replace(order, tag=tag, request=request, foreign=False)
+
+
+def what_was_found(order: Order, *, taken: bool) -> str:
+    """What an adopted order is, in words; ``taken``: its label is on another one of ours."""
+    if taken:
+        return "a second order under our label"
+    if not order.foreign:
+        return "an order of ours whose record is lost"
+    return "order of the broker" if order.request.source == BROKER_SOURCE else "foreign order"
+
+
 def merged(order: Order, twin: Order) -> Order:
     """Our order with what a push without our label had told of it under another name."""
     return replace(

@@ -339,8 +339,7 @@ class OrderManager(OrderBook):
             if order.updated_ns < snapshot.asked_ns and order.broker_id not in seen:
                 self._missing(order, snapshot)
         # Positions that were read before the newest trade we heard of are older than ours.
-        newer = snapshot.asked_ns > traded_ns
-        if snapshot.positions is not None and self._fills_complete() and newer:
+        if snapshot.positions is not None and self._fills_complete() and snapshot.asked_ns > traded_ns:
             self.conversions.on_snapshot(snapshot)
             self.positions.compare(snapshot.positions, snapshot.t_ns)
         self._reconcile_wanted = not self._fills_complete()
@@ -463,19 +462,16 @@ class OrderManager(OrderBook):
 
     def _adopt(self, update: OrderUpdate) -> None:
         """Take in an order that was not placed here, so that it is seen and can be cancelled."""
-        self._tags.seen(update.tag)
-        order = evidence.adopted(update)
+        order, child = evidence.adopted(update), self._children.get(update.broker_id)
         if order is None:
             return
-        child = self._children.get(update.broker_id)
         if child is not None:
             self._settle(evidence.as_child(order, child))
             return
-        found = "foreign order"
-        if update.tag in self.orders:
-            found = "a second order under our label"
-        elif update.by_broker:
-            found = "order of the broker"
+        taken = update.tag in self.orders
+        if self._tags.seen(update.tag) and not taken:
+            order = evidence.as_ours(order, update.tag)
+        found = evidence.what_was_found(order, taken=taken)
         self._note(RecordKind.RECONCILE, {"found": found, "broker_id": update.broker_id})
         self._settle(order)
 

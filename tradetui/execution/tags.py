@@ -34,8 +34,14 @@ class Tags:
         """An earlier run of the day got as far as this number."""
         self._sequence = sequence
 
-    def seen(self, tag: str) -> None:
-        """The broker knows a label: ours are not given out again, even when our own record of it is gone."""
+    def seen(self, tag: str) -> bool:
+        """The broker knows a label: ours are not given out again, even when our own record of it is gone.
+
+        Returns:
+            Whether it is one that we gave out today.
+        """
         number = tag.removeprefix(self.prefix)
-        if number != tag and number.isdecimal():
+        ours = number != tag and number.isdecimal()
+        if ours:
             self._sequence = max(self._sequence, int(number))
+        return ours

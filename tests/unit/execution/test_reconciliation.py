@@ -87,6 +87,14 @@ def test_a_second_order_under_our_label_is_said_and_kept_apart(bench: Bench) -> 
     assert [order.broker_id for order in bench.manager.working()] == ["B1", "B2"]
 
 
+def test_r5_an_order_of_ours_whose_record_is_lost_is_no_stranger(bench: Bench) -> None:
+    book(bench, 2 * S, row(2 * S, OrderStatus.OPEN, tag="tt00007"))
+    order = bench.manager.orders["tt00007"]
+    assert (order.foreign, order.broker_id, order.status) == (False, "B1", OrderStatus.OPEN)
+    assert "record here was lost" in order.request.reason
+    assert bench.place(3 * S).tag == "tt00008", "no label is given out twice"
+
+
 def test_o16_what_the_broker_placed_itself_is_shown_as_its_own(bench: Bench) -> None:
     bench.manager.on_update(push(2 * S, OrderStatus.FILLED, "B9", tag="", side=Side.SELL, by_broker=True))
     order = bench.manager.by_broker_id("B9")
