@@ -41,7 +41,7 @@ from tradetui.domain.events import (
 )
 from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.money import Money, to_money
+from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Fill, Order, OrderType
 from tradetui.domain.position import Position
 from tradetui.domain.requests import (
@@ -142,6 +142,7 @@ class PaperBroker:
             rule_book=rule_book,
             first_serial=first_serial(start_ns, carried, self._old_fills),
         )
+        self._exchange.risk.source = self._risk_price
         self._list_new()
         held = self._held(positions, conversions)
         self._exchange.add_account(ACCOUNT, capital, held, holdings)
@@ -339,6 +340,11 @@ class PaperBroker:
         )
 
     # --- market ---------------------------------------------------------------------------------------
+
+    def _risk_price(self, key: str) -> Price | None:
+        """What a contract or an underlying stands at, for margins by scenario."""
+        slot = self._slots.get(key)
+        return self._market.last(slot) if slot is not None else None
 
     def _no_quotes(self, slot: int, t_ns: int) -> str:
         """Why a market order has nothing to trade against; empty when it has."""

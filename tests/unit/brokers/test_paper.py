@@ -12,7 +12,7 @@ from tests.contracts.paper_harness import PaperHarness
 from tests.unit.exchange.support import CALL, FUTURE, INDEX, OPEN_NS, SHARE, rs
 from tradetui.brokers.paper import ACCOUNT as PAPER
 from tradetui.brokers.paper import PaperBroker
-from tradetui.domain.calendar.ist import DAY_NS
+from tradetui.domain.calendar.ist import DAY_NS, ist_date
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
     AccountSnapshot,
@@ -28,6 +28,7 @@ from tradetui.domain.money import to_money
 from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.position import Position
 from tradetui.domain.requests import CancelOrder, PlaceOrder
+from tradetui.domain.span import SpanLeg, span_margin
 
 KEY = SHARE.key
 
@@ -404,3 +405,13 @@ async def test_same_events_same_answers() -> None:
         return harness.events
 
     assert await run() == await run()
+
+
+async def test_margins_of_options_follow_the_price_of_their_underlying() -> None:
+    harness = await started(capital=to_money(1_000_000))
+    await harness.print_trade(INDEX.key, 26_000, 1)
+    await harness.normal_market(CALL.key)
+    harness.place(limit(Side.SELL, 65, 150, CALL.key))
+    await harness.advance(1)
+    scenarios = span_margin([SpanLeg(CALL, -65, rs(100))], rs(26_000), ist_date(OPEN_NS)).total
+    assert harness.broker.exchange.funds(PAPER).blocked == scenarios - 65 * rs(150)
