@@ -8,10 +8,11 @@ import pytest
 
 from tests.unit.desk.support import DAY, KEY, OPTION, SHARE, Floor, S, plan, rs
 from tradetui.domain.calendar.ist import ns
-from tradetui.domain.events import OperatorKind
+from tradetui.domain.events import OperatorKind, RequestAccepted
 from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import RecordKind
-from tradetui.domain.requests import CancelOrder, ModifyOrder, PlaceOrder
+from tradetui.domain.requests import CancelOrder, ConvertPosition, ModifyOrder, PlaceOrder
+from tradetui.domain.view import Verdict
 
 
 @pytest.fixture
@@ -380,3 +381,42 @@ def test_an_orphan_of_an_earlier_run_is_swept_once_the_account_is_known(floor: F
     floor.wait(1)
     assert floor.broker.of(stop.tag).status is OrderStatus.CANCELLED
     assert (floor.held, floor.desk.protection.plans) == (0, {})
+
+
+def test_a_converted_position_keeps_its_plan(floor: Floor) -> None:
+    floor.hold(10, stop=rs(95), target=rs(120))
+    (old,) = floor.stops()
+    floor.ask(OperatorKind.CONVERT, instrument_key=KEY, to_product=Product.DELIVERY)
+    (sent,) = floor.sent(ConvertPosition)
+    floor.broker.qty = {(KEY, Product.DELIVERY): 10}
+    floor.hear(RequestAccepted(floor.now, "convert", sent.tag, ""))
+    floor.wait(1)
+    assert floor.broker.of(old.tag).status is OrderStatus.CANCELLED, "an exit carries its position's product"
+    (new,) = floor.stops()
+    assert (new.request.product, new.request.trigger_price) == (Product.DELIVERY, rs(95))
+    assert floor.naked() == []
+
+
+def test_the_ticket_says_what_becomes_of_an_order_beside_a_stop(floor: Floor) -> None:
+    floor.hold(10, stop=rs(95))
+    market = OrderRequest(KEY, Side.SELL, 10, order_type=OrderType.MARKET)
+    (said,) = [check for check in floor.desk.preview(market).checks if "taken away first" in check.words]
+    assert said.verdict is Verdict.WARN
+    passive = OrderRequest(KEY, Side.SELL, 10, price=rs(105))
+    assert any("second resting exit" in check.words for check in floor.desk.preview(passive).checks)
+    assert not floor.exits(), "looking changes nothing"
+
+
+def test_entries_that_still_rest_at_the_square_off_are_cancelled(floor: Floor) -> None:
+    resting = floor.place(Side.BUY, 5, 98)
+    kept = floor.place(Side.BUY, 5, 98, product=Product.DELIVERY)
+    floor.now = ns(DAY, "15:00")
+    floor.wait(0)
+    assert floor.broker.of(resting.tag).status is OrderStatus.CANCELLED
+    assert floor.broker.of(kept.tag).status is OrderStatus.OPEN
+
+
+def test_an_exit_of_nothing_is_said(floor: Floor) -> None:
+    floor.ask(OperatorKind.EXIT, instrument_key=KEY)
+    assert floor.words() == ["no intraday position in X"]
+    assert floor.desk.closing.wanted == {}
