@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tradetui.domain.conversion import ConversionStatus
 from tradetui.domain.events import Event
+from tradetui.domain.gtt import GttStatus
 from tradetui.domain.money import format_rupees
 from tradetui.domain.order import OrderStatus
 from tradetui.domain.records import Record, RecordKind
@@ -47,7 +49,7 @@ class NoticeBoard:
 
     def post(self, record: Record) -> None:
         """Say what a record means, if a person should hear of it."""
-        if record.kind is RecordKind.ORDER:
+        if record.kind in (RecordKind.ORDER, RecordKind.GTT, RecordKind.CONVERSION):
             tag, status = record.data["tag"], record.data["status"]
             if self._statuses.get(tag) == status:
                 return  # a detail changed, not the state
@@ -108,10 +110,16 @@ def _risk(data: Mapping[str, Any], _: Symbol) -> Words | None:
     if "state" in data:
         return "WARNING", _with(f"trading is {data['state']}", data["reason"])
     if "armed_until_ns" in data:
-        return "WARNING", "live trading armed" if data["armed_until_ns"] else _with("disarmed", data["reason"])
+        return "WARNING", "live trading armed" if data["armed_until_ns"] else _with(
+            "disarmed", data["reason"]
+        )
     if "locked_segments" in data:
         closed = ", ".join(data["locked_segments"])
-        words = f"closed by your account's kill switch at the broker: {closed}" if closed else "all segments are open"
+        words = (
+            f"closed by your account's kill switch at the broker: {closed}"
+            if closed
+            else "all segments are open"
+        )
         return "ERROR" if closed else "INFO", words
     if "released" in data:
         return "WARNING", _with("loss limit released", data["reason"])
@@ -136,7 +144,22 @@ def _strategy(data: Mapping[str, Any], _: Symbol) -> Words:
 
 
 def _reconcile(data: Mapping[str, Any], symbol: Symbol) -> Words:
-    return "WARNING", f"reconcile: {data['found']} {symbol(data) or data.get('broker_id', '')}"
+    what = symbol(data) or data.get("broker_id") or data.get("gtt_id") or data.get("row") or ""
+    sides = f": ours {data['ours']:+d}, the broker's {data['theirs']:+d}" if "theirs" in data else ""
+    return "WARNING", f"reconcile: {data['found']} {what}{sides}"
+
+
+def _gtt(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    request, status = data["request"], data["status"]
+    bad = status in (GttStatus.UNKNOWN, GttStatus.REJECTED, GttStatus.REFUSED, GttStatus.ABSENT)
+    text = f"GTT {status} {request['side']} {request['qty']} {symbol(request)}"
+    return "WARNING" if bad else "INFO", _with(text, data["message"])
+
+
+def _conversion(data: Mapping[str, Any], symbol: Symbol) -> Words:
+    done = data["status"] in (ConversionStatus.SENT, ConversionStatus.DONE)
+    text = f"conversion {data['status']} {data['qty']} {symbol(data)} {data['old']} to {data['new']}"
+    return "INFO" if done else "WARNING", _with(text, data["message"])
 
 
 def _opening(data: Mapping[str, Any], symbol: Symbol) -> Words:
@@ -158,4 +181,6 @@ _TELL: Final[dict[RecordKind, Callable[[Mapping[str, Any], Symbol], Words | None
     RecordKind.STRATEGY: _strategy,
     RecordKind.RECONCILE: _reconcile,
     RecordKind.OPENING: _opening,
+    RecordKind.GTT: _gtt,
+    RecordKind.CONVERSION: _conversion,
 }

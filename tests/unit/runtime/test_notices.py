@@ -125,3 +125,38 @@ def test_a_stop_that_waits_is_no_news() -> None:
     placed = rig.place(order(Side.SELL, 10, 94.0, kind=OrderType.SL, trigger=95.0))
     rig.update(placed, OrderStatus.TRIGGER_PENDING, "b9")
     assert len(said(rig)) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        (
+            RecordKind.RECONCILE,
+            {"found": "position differs", "instrument_key": SHARE.key, "ours": 5, "theirs": -2},
+            ("WARNING", "reconcile: position differs RELIANCE: ours +5, the broker's -2"),
+        ),
+        (
+            RecordKind.RECONCILE,
+            {"found": "a row that makes no sense", "row": '{"status": "open"}'},
+            ("WARNING", 'reconcile: a row that makes no sense {"status": "open"}'),
+        ),
+        (
+            RecordKind.GTT,
+            {
+                "request": {"side": "BUY", "qty": 10, "instrument_key": SHARE.key},
+                "status": "unknown",
+                "message": "time-out",
+            },
+            ("WARNING", "GTT unknown BUY 10 RELIANCE: time-out"),
+        ),
+        (
+            RecordKind.CONVERSION,
+            {"instrument_key": SHARE.key, "qty": 4, "old": "I", "new": "D", "status": "done", "message": ""},
+            ("INFO", "conversion done 4 RELIANCE I to D"),
+        ),
+    ],
+)
+def test_o21_what_the_books_show_is_said(
+    kind: RecordKind, data: dict[str, Any], words: tuple[str, str]
+) -> None:
+    assert words_of(Record(0, kind, data), Rig(up=False).universe) == words
