@@ -411,7 +411,7 @@ async def test_margins_of_options_follow_the_price_of_their_underlying() -> None
     harness = await started(capital=to_money(1_000_000))
     await harness.print_trade(INDEX.key, 26_000, 1)
     await harness.normal_market(CALL.key)
-    harness.place(limit(Side.SELL, 65, 150, CALL.key))
+    harness.place(limit(Side.SELL, 65, 110, CALL.key))
     await harness.advance(1)
     scenarios = span_margin([SpanLeg(CALL, -65, rs(100))], rs(26_000), ist_date(OPEN_NS)).total
-    assert harness.broker.exchange.funds(PAPER).blocked == scenarios - 65 * rs(150)
+    assert harness.broker.exchange.funds(PAPER).blocked == scenarios - 65 * rs(110)
