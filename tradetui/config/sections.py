@@ -166,6 +166,21 @@ class Simulator:
 
 
 @dataclass(frozen=True, slots=True)
+class Charges:
+    """Rates of charges that have changed since this version; the shipped ones have their dates and sources."""
+
+    rates: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "about": About(
+                'date and rate to rupees per crore (GST: percent) and its source: "2027-04-01 stt.sell.OPTION" = '
+                '"20000; Budget 2027"; also exchange.VENUE.CLASS, stamp.CLASS, sebi, gst'
+            )
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings."""
 
@@ -174,6 +189,7 @@ class Config:
     watch: Watch = field(default_factory=Watch)
     risk: Risk = field(default_factory=Risk)
     strategies: Strategies = field(default_factory=Strategies)
+    charges: Charges = field(default_factory=Charges)
     screen: Screen = field(default_factory=Screen)
     logs: Logs = field(default_factory=Logs)
     storage: Storage = field(default_factory=Storage)

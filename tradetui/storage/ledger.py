@@ -265,6 +265,26 @@ class Ledger:
                 break
         return False
 
+    def follow(self, reader: JournalReader) -> int | None:
+        """`agrees` and `catch_up` in one reading: a restart waits for it.
+
+        Returns:
+            How many records were new; ``None`` when the journal does not hold what was taken in last.
+        """
+        records = iter(reader(self.last[0]))
+        if self.last != START:
+            row = self._con.execute(
+                "SELECT t_ns, kind, data FROM journal WHERE journal_day = ? AND journal_number = ?",
+                [*self.last],
+            ).fetchone()
+            found = next((one for one in records if one[:2] >= self.last), None)
+            if found is None or found[:2] != self.last:
+                return None
+            record = found[2]
+            if row != (record.t_ns, record.kind.value, make.as_json(record.data)):
+                return None
+        return self.catch_up(lambda _: records)
+
     def catch_up(self, reader: JournalReader) -> int:
         """Take in what the journal has beyond the last record known here; return how many those were."""
         records = iter(reader(self.last[0]))

@@ -86,9 +86,11 @@ class LedgerThread(Writer):
         first = not self.opened.done()
         self.ledger = Ledger(opened.connection, self._multiplier)
         if self._reader is not None:
-            if not self.ledger.agrees(self._reader):
+            new = self.ledger.follow(self._reader)
+            if new is None:
                 self._start_over(opened)
-            self.caught_up += self.ledger.catch_up(self._reader)
+                new = self.ledger.catch_up(self._reader)
+            self.caught_up += new
         elif opened.created and not first:
             self._behind = True
         if first:

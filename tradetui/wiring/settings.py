@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from tradetui.config import Config, clock_seconds
 from tradetui.domain.calendar import ist_date
-from tradetui.domain.charges import Leg, broker_plan, charge_class, estimate
+from tradetui.domain.charges import (
+    Leg,
+    broker_plan,
+    charge_class,
+    estimate,
+    overridden,
+    shipped_schedule,
+)
 from tradetui.domain.errors import ConfigError, DomainError, RateUnknown
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS
@@ -62,8 +69,13 @@ def limits_from(settings: Config, *, live: bool) -> Limits:
 
 
 def charge_from(settings: Config) -> Charge:
-    """A function that estimates the charges of one executed order; 0 where no rate is known."""
+    """A function that estimates the charges of one executed order; 0 where no rate is known.
+
+    Raises:
+        DomainError: A rate in the settings cannot be read.
+    """
     plan = broker_plan(settings.account.plan)
+    rates = overridden(shipped_schedule(), settings.charges.rates)
 
     def charge(
         instrument: Instrument, product: Product, side: Side, qty: int, price: Price, t_ns: int
@@ -80,7 +92,7 @@ def charge_from(settings: Config) -> Charge:
                 underlying=instrument.name,
                 security=instrument.key,
             )
-            return estimate(leg, plan).total
+            return estimate(leg, plan, rates).total
         except (RateUnknown, DomainError):
             return Money(0)
 

@@ -8,8 +8,10 @@ Rates are a dated schedule with a source beside each (``schedule.toml``). Two mo
 Both are estimates; the broker's note is final. Profit is shown gross, charges, net.
 """
 
+from tradetui.domain.charges.compare import Difference, differences
 from tradetui.domain.charges.estimate import Charges, Leg, estimate, estimate_all, round_trip
 from tradetui.domain.charges.note import DayNote, NoteLine, Trade, day_note
+from tradetui.domain.charges.override import overridden
 from tradetui.domain.charges.schedule import (
     BrokerageRule,
     BrokerPlan,
@@ -26,6 +28,7 @@ __all__ = [
     "ChargeClass",
     "Charges",
     "DayNote",
+    "Difference",
     "Leg",
     "NoteLine",
     "Schedule",
@@ -33,8 +36,10 @@ __all__ = [
     "broker_plan",
     "charge_class",
     "day_note",
+    "differences",
     "estimate",
     "estimate_all",
+    "overridden",
     "round_trip",
     "shipped_schedule",
 ]
