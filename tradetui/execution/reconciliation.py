@@ -6,9 +6,10 @@ new day explains it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.events import BrokerPosition
@@ -17,6 +18,9 @@ from tradetui.domain.portfolio import Opening, Portfolio
 from tradetui.domain.position import PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.execution.conversions import Conversions
+
+_KEPT_ROWS: Final = 100
+"""A row whose text changes with every reading must not grow without end."""
 
 
 class OddRows:
@@ -28,8 +32,8 @@ class OddRows:
 
     def __init__(self, note: Callable[[RecordKind, Any], None]) -> None:
         self._note = note
-        self.rows: list[str] = []
-        """Every one so far, oldest first."""
+        self.rows: deque[str] = deque(maxlen=_KEPT_ROWS)
+        """The newest ones, oldest first."""
 
     def say(self, rows: Sequence[str]) -> None:
         """Take in what one reading of the books found odd."""
