@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from tradetui.domain.gtt import Gtt, GttRequest
+from tradetui.domain.gtt import Gtt, GttRequest, GttStatus, GttStrategy, GttTrigger, RuleStatus
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.money import Price, to_price
-from tradetui.domain.order import Order, Product
+from tradetui.domain.order import STOP_SOURCE, Order, Product
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind
 from tradetui.execution.doubts import SECOND
@@ -125,6 +125,15 @@ class Books:
             return []
         return [gtt for gtt in self.gtts.working(key) if gtt.request.product is product]
 
+    def guarded_by_gtt(self, key: str, product: Product, held: int) -> int:
+        """Units of a position that GTTs of other people, or of the user, would close at a loss limit."""
+        guards = (gtt for gtt in self.gtts_of(key, product) if gtt.request.source != STOP_SOURCE)
+        return sum(gtt.request.qty for gtt in guards if _guards(gtt, held))
+
+    def is_child_of_gtt(self, order: Order) -> bool:
+        """Whether an order came out of a GTT."""
+        return order.request.group in self.manager.gtts.gtts
+
     def cancel(self, order: Order | Gtt) -> None:
         """Ask for a cancel, and after a refusal pause: a broker that says no must not be asked in a circle."""
         tried_ns = self.cancel_tried_ns.get(order.tag)
@@ -135,6 +144,19 @@ class Books:
             self.manager.cancel(order.tag, self.now_ns)
         elif self.gtts is not None:
             self.gtts.cancel(order.tag, self.now_ns)
+
+
+def _guards(gtt: Gtt, held: int) -> bool:
+    """Whether a GTT would close a position at a loss limit: its stop, or a single one on the exit side."""
+    entry = next((one for one in gtt.rules if one.rule.strategy is GttStrategy.ENTRY), None)
+    if entry is None or gtt.status is not GttStatus.ACTIVE:
+        return False
+    sign = gtt.request.side.sign
+    if sign * held > 0:
+        stops = (one for one in gtt.rules if one.rule.strategy is GttStrategy.STOPLOSS)
+        return entry.status is RuleStatus.COMPLETED and any(not one.status.terminal for one in stops)
+    losing = GttTrigger.BELOW if held > 0 else GttTrigger.ABOVE
+    return not entry.status.terminal and entry.rule.trigger is losing
 
 
 def price_of(rupees: float) -> Price | None:

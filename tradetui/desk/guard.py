@@ -107,7 +107,7 @@ class Guard:
             return ""
         return (
             f"confirm the square-off time first: ours is {self._square_off_times()} (shares and F&O, MCX), and must "
-            "lie before your broker's own cut-off; look that up, then type :squareoff ok"
+            "lie before your broker's own cut-off; look that up, then type :square-off ok"
         )
 
     # --- orders and fills -----------------------------------------------------------------------------

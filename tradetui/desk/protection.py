@@ -232,6 +232,8 @@ class Protection:
             if not request.is_resting_stop or order.cancel_pending or manager.fills_missing(*at):
                 continue
             managed = self.plans.get(at)
+            if self._books.is_child_of_gtt(order) and self._books.held(*at) * request.side.sign < 0:
+                continue  # a GTT has triggered, and closes what is held
             if managed is None or managed.side is request.side:
                 if self._closing.active(*at):
                     continue  # it cancels them itself, and waits
@@ -386,6 +388,7 @@ class Protection:
             and order.request.order_type in (OrderType.SL, OrderType.SL_M)
             and order.status is OrderStatus.TRIGGER_PENDING
         )
+        by_hand += self._books.guarded_by_gtt(*at, held)
         if by_hand >= abs(held):
             return ""
         want = self._closing.wanted.get(at)

@@ -99,6 +99,12 @@ class Resting:
         rest = self._rests.setdefault(managed.at, _Rest())
         stops = self.stops(managed)
         self._look_back(managed, rest)
+        fired = next((o for o in stops if self._books.is_child_of_gtt(o)), None)
+        if fired is not None:
+            # A GTT has triggered: its order is the stop now, and nothing is put beside it.
+            if not _busy(fired) and fired.status is OrderStatus.OPEN:
+                self._chase(managed, rest, fired)
+            return
         if managed.plan.overnight and self._books.gtts is not None:
             self._without(rest, stops)
             if not stops:
@@ -120,7 +126,7 @@ class Resting:
         rest.triggered_ns, rest.chases = 0, 0
         if self._books.now_ns < rest.next_ns:
             return
-        desired = max(0, abs(held) - self._other_exits(managed))
+        desired = max(0, abs(held) - self._other_exits(managed, held))
         covered = sum(order.pending_qty for order in stops)
         if covered > desired:
             self._shrink(rest, stops, covered - desired)
@@ -131,10 +137,10 @@ class Resting:
 
     # --- sizes ----------------------------------------------------------------------------------------
 
-    def _other_exits(self, managed: Managed) -> int:
-        """Units that other working orders on the exit side may still take."""
+    def _other_exits(self, managed: Managed, held: int) -> int:
+        """Units that other working orders on the exit side may still take, or a GTT guards at the broker."""
         working = self._books.manager.working(*managed.at)
-        return sum(
+        return self._books.guarded_by_gtt(*managed.at, held) + sum(
             order.pending_qty
             for order in working
             if order.request.side is managed.side.opposite and not order.request.is_resting_stop
@@ -313,7 +319,7 @@ class Resting:
         ours = self.gtts(managed)
         trigger = GttTrigger.BELOW if managed.side.sign > 0 else GttTrigger.ABOVE
         rule = GttRule(GttStrategy.ENTRY, trigger, managed.stop, protection_pct=GTT_PROTECTION_PCT)
-        qty = max(0, abs(held) - self._other_exits(managed))
+        qty = max(0, abs(held) - self._other_exits(managed, held))
         request = GttRequest(
             managed.instrument_key, managed.side.opposite, qty, managed.product, (rule,),
             source=STOP_SOURCE, reason=f"stop of {qty}",

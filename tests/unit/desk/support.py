@@ -315,9 +315,12 @@ class Floor:
 
     def fill(self, order: Order, qty: int | None = None, price: float | None = None) -> None:
         """An order trades, wholly or in part."""
-        found = self.broker.of(order.tag)
-        key = order.request.instrument_key
-        fill = self.broker.trade(found, qty or found.left, rs(price or self.prices[key]), self.now)
+        self.fill_there(self.broker.of(order.tag), qty, price)
+
+    def fill_there(self, found: AtBroker, qty: int | None = None, price: float | None = None) -> None:
+        """An order of the broker's book trades."""
+        at = rs(price or self.prices[found.request.instrument_key])
+        fill = self.broker.trade(found, qty or found.left, at, self.now)
         self.push(found)
         self.hear(FillEvent(self.now, fill))
 

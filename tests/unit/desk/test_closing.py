@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.desk.support import KEY, OPTION, PUT, SHARE, Floor, plan, rs
 from tradetui.desk.closing import COVER_WAIT_NS, EXIT_TRIES
-from tradetui.domain.events import OperatorKind
-from tradetui.domain.gtt import GttRequest, GttRule, GttStrategy, GttTrigger
-from tradetui.domain.order import OrderStatus, OrderType, Product, Side
+from tradetui.domain.events import Evidence, GttUpdate, OperatorKind
+from tradetui.domain.gtt import GttRequest, GttRule, GttStrategy, GttTrigger, RuleState, RuleStatus
+from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.records import RecordKind
 from tradetui.domain.requests import CancelGtt, ModifyOrder, PlaceGtt, PlaceOrder
 from tradetui.risk.facts import RiskState
@@ -277,3 +277,47 @@ def test_a_gtt_that_would_turn_a_position_round_is_refused_with_words(floor: Flo
     assert "every GTT begins with an entry" in floor.words()[-1]
     assert not floor.sent(PlaceGtt)
     assert floor.of(RecordKind.GTT)[-1].data["status"] == "refused"
+
+
+def gtt_update(gtt_id: str, side: Side, *rules: tuple[GttRule, RuleStatus, str], t_ns: int) -> GttUpdate:
+    states = tuple(RuleState(rule, status, status.value, order_id) for rule, status, order_id in rules)
+    return GttUpdate(t_ns, Evidence.STREAM, gtt_id, KEY, side, 10, Product.DELIVERY, states)
+
+
+def test_o17_the_order_of_a_triggered_gtt_is_the_stop_and_is_not_cancelled(floor: Floor) -> None:
+    floor.hold(10, product=Product.DELIVERY, stop=rs(95), overnight=True)
+    floor.wait(3)
+    (sent,) = floor.sent(PlaceGtt)
+    floor.gtt_taken(sent, "GTT-1")
+    child = floor.broker.place("", replace(order_of_gtt(Side.SELL), price=rs(95)))
+    (rule,) = sent.request.rules
+    floor.hear(gtt_update("GTT-1", Side.SELL, (rule, RuleStatus.TRIGGERED, child.id), t_ns=floor.now))
+    floor.push(child)
+    floor.wait(1)
+    assert child.status is OrderStatus.OPEN, "it closes the position"
+    assert len(floor.sent(PlaceGtt)) == 1, "and nothing rests beside it"
+    floor.fill_there(child)
+    floor.wait(5)
+    assert floor.broker.qty[KEY, Product.DELIVERY] == 0
+    assert not [order for order in floor.broker.orders.values() if order.left]
+
+
+def order_of_gtt(side: Side) -> OrderRequest:
+    return OrderRequest(KEY, side, 10, Product.DELIVERY)
+
+
+def test_a_position_that_a_gtt_guards_gets_no_second_stop(floor: Floor) -> None:
+    entry = GttRule(GttStrategy.ENTRY, GttTrigger.ABOVE, rs(100))
+    stop = GttRule(GttStrategy.STOPLOSS, GttTrigger.IMMEDIATE, rs(95))
+    floor.hold(10, product=Product.DELIVERY)
+    assert floor.naked() == ["no stop"]
+    floor.hear(
+        gtt_update(
+            "GTT-9", Side.BUY, (entry, RuleStatus.COMPLETED, "E1"), (stop, RuleStatus.SCHEDULED, ""),
+            t_ns=floor.now,
+        )
+    )  # fmt: skip
+    assert floor.naked() == []
+    floor.ask(OperatorKind.PROTECT, instrument_key=KEY, product=Product.DELIVERY, plan=plan(94))
+    floor.wait(5)
+    assert floor.stops() == [], "two exits could turn it round"
