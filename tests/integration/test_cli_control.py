@@ -32,7 +32,7 @@ class Desk:
     def __init__(self, home: Path, sim: Exchange) -> None:
         self.home = home
         self.sim = sim
-        self.rested = 0
+        self._rests_at = 0.0
 
     def tell(self, *words: str) -> tuple[int, Any, str]:
         """Exit code, the JSON object printed, and errors."""
@@ -50,8 +50,8 @@ class Desk:
 
     def rest(self, *more: str) -> Any:
         """An order that rests far below the market; no two are equal, or the gate would call them duplicates."""
-        self.rested += 1
-        price = f"{round(self.sim.ltp() * 0.95) - self.rested:.2f}"
+        self._rests_at = (self._rests_at or round(self.sim.ltp() * 0.95)) - 1
+        price = f"{self._rests_at:.2f}"
         return self.ok("place", "RELIANCE", "BUY", "1", "--price", price, *more)
 
 
@@ -358,7 +358,7 @@ def test_the_brokers_own_kill_switch_asks_twice_and_never_a_script(tmp_path: Pat
         priced(desk)
 
         def closed() -> bool:
-            return {row["segment"]: row["closed"] for row in desk.ok("lockout")["rows"]}["NSE_EQ"]
+            return "NSE_EQ" in {row["segment"] for row in desk.ok("lockout")["rows"] if row["closed"]}
 
         assert not closed()
         assert desk.tell("lockout", "NSE_EQ")[0] == 2, "not without a terminal"
