@@ -25,7 +25,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("gtt cancel [ID]", "cancel a GTT"),
     ("limit NAME VALUE REASON", "change a risk limit while running; the reason is written down"),
     ("square-off ok", "you have looked up the broker's cut-off for intraday positions"),
-    ("resume", "take new orders again after a kill"),
+    ("resume [REASON]", "take new orders again after a kill; a reached loss limit needs a reason"),
     ("strategy run NAME", "let a strategy make signals"),
     ("strategy pause NAME", "stop a strategy making signals"),
     ("auto on NAME", "let the signals of a strategy become orders"),
@@ -89,7 +89,9 @@ def parse(line: str) -> Command | str:
         return Command("flatten")
     if verb == "flatten":
         return "type FLATTEN in capitals, alone, to close all positions"
-    if verb in ("disarm", "kill", "resume", "help", "quit", "q"):
+    if verb == "resume":
+        return Command("resume", " ".join(rest))
+    if verb in ("disarm", "kill", "help", "quit", "q"):
         if rest:
             return f"{verb} takes no further words"
         return Command("quit" if verb == "q" else verb)

@@ -375,7 +375,7 @@ class Controller:
         elif verb == "flatten":
             self.operator.flatten("typed FLATTEN")
         elif verb == "resume":
-            self.operator.resume()
+            self.operator.resume(rest)
         elif verb in MANAGED:
             self.manager.run(verb, rest, self.now_ms)
         elif verb in _STRATEGY:

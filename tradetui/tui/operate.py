@@ -307,12 +307,16 @@ class Operator:
         else:
             self._say("flatten: the engine is not running", "ERROR")
 
-    def resume(self) -> None:
-        """Take new orders again after a kill; the next press of kill is a first one."""
+    def resume(self, reason: str = "") -> None:
+        """Take new orders again after a kill; the next press of kill is a first one.
+
+        Args:
+            reason: Typed: without one a loss limit that was reached holds on.
+        """
         self._kill_ms = -TWO_STEP_MS - 1
         self.ui.flattening = False
-        if self.desk.submit("RESUME", note=":resume"):
-            self._say("new orders are allowed again")
+        if self.desk.submit("RESUME", note=reason):
+            self._say("asked to take new orders again")
         else:
             self._say("resume: the engine is not running", "ERROR")
 
