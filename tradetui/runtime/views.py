@@ -11,6 +11,7 @@ import numpy as np
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
 from tradetui.domain.money import decimals_of, to_rupees
+from tradetui.domain.order import Order, OrderStatus
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.view import (
     ChartView,
@@ -203,7 +204,7 @@ class ViewBuilder:
             stale=not seen or age > engine.desk.books.limits.stale_warn_s,
             auction_price=float(quotes.auction[slot, 0]),
             own=tuple(
-                (o.request.side.value, to_rupees(o.request.price or o.request.trigger_price), o.pending_qty)
+                (o.request.side.value, _resting_at(o), o.pending_qty)
                 for o in engine.desk.manager.working(instrument.key)
             ),
         )
@@ -214,7 +215,7 @@ class ViewBuilder:
         interval_s = INTERVALS.get(look.interval, 60)
         bars = engine.bars(slot, interval_s, look.bars)
         marks = [
-            (f"{o.request.side.value} {o.pending_qty}", to_rupees(o.request.price or o.request.trigger_price))
+            (f"{o.request.side.value} {o.pending_qty}", _resting_at(o))
             for o in engine.desk.manager.working(instrument.key)
         ]
         for position in engine.desk.portfolio.open_positions():
@@ -325,6 +326,14 @@ class ViewBuilder:
             rss_mb=rss_mb(),
             store_queue=store.queued() if store is not None else 0,
         )
+
+
+def _resting_at(order: Order) -> float:
+    """Where an order stands in the market, in rupees: a stop that waits stands at its trigger."""
+    request = order.request
+    if order.status is OrderStatus.TRIGGER_PENDING:
+        return to_rupees(request.trigger_price)
+    return to_rupees(request.price or request.trigger_price)
 
 
 def _overlays(bars: list[Candle]) -> tuple[tuple[str, tuple[float, ...]], ...]:

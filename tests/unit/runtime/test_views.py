@@ -10,8 +10,9 @@ from tests.fixtures.engine_rig import SECOND
 from tests.unit.exchange.support import CALL, INDEX, SHARE, order, rs
 from tests.unit.runtime.parts import Bench
 from tradetui.domain.events import FeedState, OperatorKind
+from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.money import to_money
-from tradetui.domain.order import OrderRequest, OrderType, Side
+from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Side
 from tradetui.domain.view import LogRow, Look, Snapshot, Verdict
 from tradetui.runtime.core import Runtime
 from tradetui.runtime.views import ViewBuilder, instrument_row
@@ -96,24 +97,25 @@ def test_a_position_its_profit_and_what_protects_it(view: View) -> None:
     )
     assert (position.realised, position.unrealised, position.pnl) == (0, to_money(30), to_money(30))
     assert position.charges == shot.day_charges > 0
-    assert position.naked, "nothing protects it"
+    assert (position.naked, position.naked_why, position.plan) == (True, "no stop", None)
     assert shot.day_pnl == to_money(30)
     assert shot.watch[0].position_qty == 10
     stop = view.rig.place(order(Side.SELL, 10, 94.0, kind=OrderType.SL, trigger=95.0))
-    view.rig.accept(stop)
-    assert not view().positions[0].naked
+    view.rig.update(stop, OrderStatus.TRIGGER_PENDING, view.rig.accept(stop))
+    assert (view().positions[0].naked, view().positions[0].naked_why) == (False, "")
 
 
 def test_own_orders_and_prices_are_marked_on_depth_and_chart(view: View) -> None:
     view.rig.hold(10, 100.0, source="said", stop=rs(90.0), target=rs(120.0))
-    resting = view.rig.place(order(Side.SELL, 5, 110.0))
-    view.rig.accept(resting)
+    resting = view.rig.orders()[-1]
+    view.rig.update(resting, OrderStatus.TRIGGER_PENDING, view.rig.accept(resting))
     shot = view()
     assert shot.depth is not None
-    assert shot.depth.own == (("SELL", 110.0, 5),)
+    assert shot.depth.own == (("SELL", 90.0, 10),), "a stop stands at its trigger"
     assert shot.chart is not None
-    assert dict(shot.chart.marks) == {"SELL 5": 110.0, "avg +10": 100.0, "stop": 90.0, "target": 120.0}
+    assert dict(shot.chart.marks) == {"SELL 10": 90.0, "avg +10": 100.0, "stop": 90.0, "target": 120.0}
     assert not shot.positions[0].naked
+    assert shot.positions[0].plan == ExitPlan(rs(90.0), rs(120.0))
     assert [order.tag for order in shot.orders] == [resting.tag, "tt-00001"], "newest first"
     assert shot.symbols == {SHARE.key: "RELIANCE"}
 
