@@ -325,25 +325,31 @@ class Protection:
             at_s = managed.plan.time_exit_s
             if at_s and second >= at_s and self._trades(managed.instrument_key):
                 self._close(managed, f"time exit {at_s // 3600:02d}:{at_s // 60 % 60:02d}")
-        for position in self._books.portfolio.open_positions():
-            if position.product is Product.INTRADAY:
-                self._square_off(position, second)
-        for order in self._books.manager.working():
-            request = order.request
-            if request.product is Product.INTRADAY and not (request.is_exit or request.amo):
-                key = request.instrument_key
-                if self.square_off_due(key, second) and self._trades(key):
-                    self._books.cancel(order)
+        self._square_off(second)
 
-    def _square_off(self, position: Position, second: int) -> None:
-        at, books = (position.instrument_key, position.product), self._books
-        due = self.square_off_due(position.instrument_key, second)
-        if not due or self._closing.active(*at) or not self._trades(position.instrument_key):
-            return
-        asked_ns = self._asked_ns.get(at)
-        if asked_ns is None or books.now_ns - asked_ns >= ASK_AGAIN_NS:
-            self._asked_ns[at] = books.now_ns
-            self._closing.want(*at, due)
+    def _square_off(self, second: int) -> None:
+        """Close what is open intraday, and cancel what could still open it, where the time for that has come."""
+        books, due = self._books, dict[str, str]()
+
+        def why(key: str) -> str:
+            # Hours are looked up once for an instrument, not for each of a thousand orders.
+            if key not in due:
+                due[key] = self.square_off_due(key, second) if self._trades(key) else ""
+            return due[key]
+
+        for position in books.portfolio.open_positions():
+            at = (position.instrument_key, position.product)
+            if at[1] is not Product.INTRADAY or self._closing.active(*at) or not why(at[0]):
+                continue
+            asked_ns = self._asked_ns.get(at)
+            if asked_ns is None or books.now_ns - asked_ns >= ASK_AGAIN_NS:
+                self._asked_ns[at] = books.now_ns
+                self._closing.want(*at, why(at[0]))
+        for order in books.manager.working():
+            request = order.request
+            enters = request.product is Product.INTRADAY and not (request.is_exit or request.amo)
+            if enters and why(request.instrument_key):
+                books.cancel(order)
 
     def square_off_due(self, key: str, second: int) -> str:
         """Why intraday positions of an instrument are to be closed by now; empty while they need not be."""
