@@ -17,11 +17,10 @@ from typing import Any
 import duckdb
 
 from tests.conftest import REPO_ROOT
-from tests.unit.storage.test_ledger import TABLES
 from tradetui.domain.records import Record
 from tradetui.journal import GENESIS, ContentHash, files, read
 from tradetui.storage.database import Settings, open_database
-from tradetui.storage.ledger import Ledger
+from tradetui.storage.ledger import TABLES, Ledger
 from tradetui.storage.schema import LEDGER
 
 END_S = 60.0

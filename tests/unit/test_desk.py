@@ -220,7 +220,8 @@ def test_an_entry_with_a_stop_gets_a_resting_one_whoever_asks(source: str) -> No
     assert (stop.request.side, stop.request.qty, stop.request.trigger_price) == (Side.SELL, 10, rs(90.0))
     for price in (90.05, 119.95):
         rig.tick(price)
-    assert rig.placed() == rig.cancelled() == []
+    assert not rig.placed()
+    assert not rig.cancelled()
 
 
 def test_a_target_exits_once_after_the_stop_is_gone() -> None:

@@ -73,13 +73,13 @@ class Beginning:
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
-    risk: Memory = Memory()
+    risk: Memory = field(default_factory=Memory)
     signals: int = 0
     gtts: tuple[Gtt, ...] = ()
     conversions: tuple[Conversion, ...] = ()
     moves: tuple[Conversion, ...] = ()
     moves_after: tuple[int, ...] = ()
-    plans: Plans = Plans()
+    plans: Plans = field(default_factory=Plans)
 
     def with_past(self, past: Past) -> Beginning:
         """The same with the day so far."""

@@ -58,12 +58,12 @@ class Past:
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
     risk_reason: str = ""
-    risk: Memory = Memory()
+    risk: Memory = field(default_factory=Memory)
     signals: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     gtts: dict[str, Gtt] = field(default_factory=dict)
     conversions: dict[str, Conversion] = field(default_factory=dict)
     moves: list[tuple[int, Conversion]] = field(default_factory=list)
-    plans: Plans = Plans()
+    plans: Plans = field(default_factory=Plans)
 
     def last_order_states(self) -> list[Order]:
         """Orders of the day, oldest first."""

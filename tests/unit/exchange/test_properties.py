@@ -154,6 +154,8 @@ class Run:
             if isinstance(event, OrderChanged):
                 now[event.order.order_id] = event.order
                 continue
+            if not isinstance(event, Traded):
+                continue
             state = now[event.trade.order_id]
             limit, sign = state.request.price, state.request.side.sign
             assert not limit or sign * event.trade.price <= sign * limit

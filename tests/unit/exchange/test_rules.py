@@ -21,8 +21,9 @@ from tests.unit.exchange.support import (
 )
 from tradetui.domain.money import to_money
 from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validity
+from tradetui.domain.price_rules import trigger_range
 from tradetui.exchange.orders import RawStatus
-from tradetui.exchange.rules import NO_BAND, Band, RuleBook, protected_price, trigger_range
+from tradetui.exchange.rules import NO_BAND, Band, RuleBook, protected_price
 
 M, SL, SLM = OrderType.MARKET, OrderType.SL, OrderType.SL_M
 

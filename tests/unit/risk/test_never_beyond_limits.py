@@ -167,8 +167,8 @@ def take(rig: Rig, keeper: Keeper, step: tuple[object, ...]) -> None:
         case ("pass", float(seconds)):
             rig.time(seconds)
         case ("lock", tuple(segments)):
-            keeper.locked = segments  # type: ignore[assignment]
-            rig.step(AccountSnapshot(rig.now_ns, 0, (), (), locked_segments=segments))  # type: ignore[arg-type]
+            keeper.locked = segments
+            rig.step(AccountSnapshot(rig.now_ns, 0, (), (), locked_segments=segments))
         case ("feed", FeedState() as state):
             keeper.up = state is FeedState.UP
             rig.feed(state)

@@ -230,7 +230,7 @@ class UpstoxApi:
         except RuntimeError as error:
             raise TransportError(str(error)) from None
         if endpoint.is_order:
-            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0011).
+            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0012).
             sent.wait(_STAND_ASIDE_S)
         try:
             async with asyncio.timeout(self._deadline_s):

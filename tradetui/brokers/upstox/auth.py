@@ -25,13 +25,12 @@ from tradetui.brokers.upstox.oauth import (
     code_from_paste,
     dialog_url,
     exchange,
-    in_ist,
     prompt_secret,
     token_from_stream,
     token_from_text,
 )
 from tradetui.brokers.upstox.redirect import code_from_answer
-from tradetui.brokers.upstox.tokens import AccessToken
+from tradetui.brokers.upstox.tokens import AccessToken, in_ist
 from tradetui.brokers.upstox.vault import AppCredentials, KeyringUnavailable, Vault
 from tradetui.domain.errors import AuthError, TradeTuiError, TransportError
 from tradetui.domain.secret import Secret

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 _FRAMES_PER_TURN: Final = 1
 """Frames handled before other tasks get a turn. One: a full frame takes milliseconds, and behind sixteen of them an
-order waited for 50 ms where it now waits for four (`bench orders` on a busy machine, ADR 0011)."""
+order waited for 50 ms where it now waits for four (`bench orders` on a busy machine, ADR 0012)."""
 _LOGGED_BAD_FRAMES: Final = 5
 
 
