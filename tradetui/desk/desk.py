@@ -36,7 +36,7 @@ from tradetui.domain.events import (
     TagAbsence,
 )
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick
+from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick, format_rupees
 from tradetui.domain.order import Fill, Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind, freeze
@@ -171,8 +171,15 @@ class Desk:
             "set this price as the target of the position"
         ), False
 
-    def preview(self, request: OrderRequest) -> Preview:
-        """What would happen if the request were sent now."""
+    def preview(self, request: OrderRequest, modifies: str = "") -> Preview:
+        """What would happen if the request were sent now.
+
+        Args:
+            request: The terms.
+            modifies: Tag of the working order that shall get them; empty for a new order.
+        """
+        if modifies:
+            return self._preview_change(request, modifies)
         facts = self.facts.of(request)
         words, becomes_exit = self._beside_its_exit(facts)
         if becomes_exit:
@@ -308,33 +315,48 @@ class Desk:
         """Change a working order, if the gate lets its new terms through. Returns why not, or nothing."""
         if order.status.terminal:
             return "the order is finished"
-        old = order.request
-        new = replace(
-            old,
-            qty=old.qty if qty is None else qty,
-            price=old.price if price is None else Price(price),
-            trigger_price=old.trigger_price if trigger is None else Price(trigger),
-        )
+        new = _changed(order, qty, price, trigger)
         if new.qty <= order.filled_qty:
-            return f"{order.filled_qty} have filled already: cancel the rest instead"
-        # A stop that has triggered is a limit order by now, and so is what rests of a protected market order.
-        order_type = old.order_type
-        if price is not None and (
-            order_type is OrderType.MARKET
-            or (order.status is OrderStatus.OPEN and order_type is OrderType.SL)
-        ):
-            order_type, new = (
-                OrderType.LIMIT,
-                replace(new, order_type=OrderType.LIMIT, trigger_price=Price(0)),
-            )
+            return _too_few(order)
+        order_type = new.order_type
         words = refusal(judge(self._facts_of_change(order, new)))
         return words or self.manager.modify(
             order.tag,
             self.books.now_ns,
             qty,
             None if price is None else Price(price),
-            new.trigger_price if trigger is not None or order_type is not old.order_type else None,
+            new.trigger_price if trigger is not None or order_type is not order.request.order_type else None,
             order_type=order_type,
+        )
+
+    def _preview_change(self, request: OrderRequest, tag: str) -> Preview:
+        """What changing a working order to the terms of ``request`` would do."""
+        order = self.manager.orders.get(tag)
+        if order is None or order.status.terminal:
+            return Preview(request, (Check("order", Verdict.BLOCK, "the order is finished"),))
+        old, name = order.request, self.books.symbol(order.request.instrument_key)
+        if old.is_resting_stop:
+            words = self.protection.why_not_moved(order, request.trigger_price)
+            verdict = Verdict.BLOCK if words else Verdict.PASS
+            effect = f"moves the stop of {name} from {format_rupees(old.trigger_price)} to "
+            effect += f"{format_rupees(request.trigger_price)}; its limit follows"
+            return Preview(request, (Check("stop", verdict, words),), effect=effect)
+        new = _changed(order, request.qty, request.price or None, request.trigger_price or None)
+        words = _too_few(order) if new.qty <= order.filled_qty else _same(old, new)
+        if words:
+            return Preview(request, (Check("change", Verdict.BLOCK, words),), effect=_change_words(old, new))
+        facts = self._facts_of_change(order, new)
+        checks = judge(facts)
+        instrument, reference = facts.instrument, facts.reference
+        if instrument is None or not reference:
+            return Preview(request, checks, effect=_change_words(old, new))
+        return Preview(
+            request,
+            checks,
+            value=reference * new.qty * instrument.multiplier,
+            margin=0 if facts.reducing else facts.margin_needed,
+            charges=self._charge(instrument, new.product, new.side, new.qty, reference, self.books.now_ns),
+            effect=_change_words(old, new),
         )
 
     def _facts_of_change(self, order: Order, new: OrderRequest) -> Facts:
@@ -428,3 +450,40 @@ class Desk:
         if (state, reason) != (self.books.state, self.books.state_reason):
             self.books.state, self.books.state_reason = state, reason
             self._note(RecordKind.RISK, {"state": state.value, "reason": reason})
+
+
+def _changed(order: Order, qty: int | None, price: int | None, trigger: int | None) -> OrderRequest:
+    """The terms of a working order after a change; what is ``None`` stays."""
+    old = order.request
+    new = replace(
+        old,
+        qty=old.qty if qty is None else qty,
+        price=old.price if price is None else Price(price),
+        trigger_price=old.trigger_price if trigger is None else Price(trigger),
+    )
+    # A stop that has triggered is a limit order by now, and so is what rests of a protected market order.
+    market = old.order_type is OrderType.MARKET
+    triggered = order.status is OrderStatus.OPEN and old.order_type is OrderType.SL
+    if price is not None and (market or triggered):
+        new = replace(new, order_type=OrderType.LIMIT, trigger_price=Price(0))
+    return new
+
+
+def _too_few(order: Order) -> str:
+    return f"{order.filled_qty} have filled already: cancel the rest instead"
+
+
+def _same(old: OrderRequest, new: OrderRequest) -> str:
+    return "nothing is changed yet" if old == new else ""
+
+
+def _change_words(old: OrderRequest, new: OrderRequest) -> str:
+    """What a change changes: `quantity 10 becomes 8, price 100.00 becomes 99.50`."""
+    parts = [f"quantity {old.qty} becomes {new.qty}"] if old.qty != new.qty else []
+    for name, before, after in (
+        ("price", old.price, new.price),
+        ("trigger", old.trigger_price, new.trigger_price),
+    ):
+        if before != after:
+            parts.append(f"{name} {format_rupees(before)} becomes {format_rupees(after)}")
+    return ", ".join(parts)

@@ -99,6 +99,16 @@ class Protection:
             return "the position has no exit plan any more: cancel this stop"
         return self.protect(*at, replace(managed.plan, stop=trigger))
 
+    def why_not_moved(self, order: Order, trigger: Price) -> str:
+        """Why a resting stop could not be moved there, in words; empty when it could."""
+        managed = self.plans.get((order.request.instrument_key, order.request.product))
+        if managed is None:
+            return "the position has no exit plan any more: cancel this stop"
+        if trigger == order.request.trigger_price:
+            return "nothing is changed yet"
+        plan = replace(managed.plan, stop=trigger)
+        return self._wrong_side(order.request.instrument_key, managed.side.sign, plan)
+
     def without_stop(self, key: str, product: Product) -> None:
         """A person has cancelled the stop: the plan goes on without one."""
         managed = self.plans.get((key, product))

@@ -93,7 +93,9 @@ class ViewBuilder:
         )
         orders = tuple(reversed(desk.manager.orders.values()))[:_ORDERS_SHOWN]
         positions = tuple(self._position(p) for p in desk.portfolio.positions.values())
-        shown = {o.request.instrument_key for o in orders} | {p.key for p in positions}
+        gtts = tuple(reversed(desk.manager.gtts.gtts.values()))[:_ORDERS_SHOWN]
+        shown = {o.request.instrument_key for o in orders} | {g.request.instrument_key for g in gtts}
+        shown |= {p.key for p in positions}
         return Snapshot(
             seq=self._seq,
             t_ns=now,
@@ -122,6 +124,7 @@ class ViewBuilder:
             chart=self._chart(selected, look) if selected else None,
             positions=positions,
             orders=orders,
+            gtts=gtts,
             symbols={key: found.symbol for key in shown if (found := engine.universe.get(key))},
             signals=self._engine.signals.rows(),
             strategies=self._strategies(),
@@ -129,7 +132,7 @@ class ViewBuilder:
             budgets=self._budgets(),
             log=tuple(self._log),
             notices=tuple(self._notices),
-            preview=desk.preview(look.ticket) if look.ticket is not None else None,
+            preview=desk.preview(look.ticket, look.modifies) if look.ticket is not None else None,
             health=self._health(),
         )
 
