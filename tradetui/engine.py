@@ -14,9 +14,10 @@ from datetime import date
 from typing import Any, Final
 
 from tradetui.desk import Desk, Market, price_of
-from tradetui.domain.calendar import Calendar, PhaseKind, Segment, ist_date, segment_of
+from tradetui.domain.calendar import Calendar, PhaseKind, Segment, Stage, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import (
+    BandsEvent,
     Event,
     FeedEvent,
     FeedState,
@@ -56,6 +57,7 @@ _PHASE_WORDS: Final = {
     PhaseKind.CLOSING_AUCTION: "closing auction",
     PhaseKind.POST_CLOSE: "post-close",
 }
+_STAGE_WORDS: Final = {stage: stage.value.lower().replace("_", " ") for stage in Stage}
 _CLOSED_SAID: Final = frozenset({"NORMAL_CLOSE", "CLOSING_START", "CLOSING_END"})
 
 Charge = Callable[[Instrument, Product, Side, int, Price, int], Money]
@@ -141,6 +143,8 @@ class Engine:
         self.market_status: dict[str, str] = {}
         self._segments: dict[str, Segment] = {}
         self._segments_day: date | None = None
+        self._phases: dict[str, tuple[str, str, bool]] = {}
+        self._phases_minute = 0
         self._down_since_ns = 0
         self._silent = False
         self._killed: set[str] = set()
@@ -182,6 +186,8 @@ class Engine:
             case ListsEvent():
                 self.desk.books.lists = event.lists
                 self._note(RecordKind.RISK, {"lists": dict(event.lists.files)})
+            case BandsEvent():
+                self.desk.books.take_bands(event)
             case OperatorEvent():
                 self._on_operator(event)
             case _:
@@ -358,26 +364,45 @@ class Engine:
             return Market()
         quotes = self.quotes
         seen = int(quotes.last_seen_ns[slot])
+        phase, stage, may_end = self._phase_of(self.universe.instruments[slot])
         return Market(
             last=price_of(float(quotes.ltp[slot])),
             bid=price_of(float(quotes.depth[slot, 0, 0])),
             ask=price_of(float(quotes.depth[slot, 2, 0])),
             age_s=(self.now_ns - seen) / SECOND if seen else None,
-            phase=self.phase(self.universe.instruments[slot]),
+            phase=phase,
+            stage=stage,
+            may_end=may_end,
             prev_close=price_of(float(quotes.close[slot])),
         )
 
     def phase(self, instrument: Instrument) -> str:
         """Session phase of an instrument now, in words. What the broker says closes, never opens, a market."""
+        return self._phase_of(instrument)[0]
+
+    def _phase_of(self, instrument: Instrument) -> tuple[str, str, bool]:
+        """Phase and stage of an instrument in words, and whether order entry may end at any moment."""
+        # Timetables change on the minute, and every order asks for many instruments.
+        minute = self.now_ns // (60 * SECOND)
+        if minute != self._phases_minute:
+            self._phases_minute = minute
+            self._phases.clear()
+        found = self._phases.get(instrument.key)
+        if found is None:
+            found = self._phases[instrument.key] = self._look_up_phase(instrument)
+        if found[0] == "continuous" and self.market_status.get(instrument.segment, "") in _CLOSED_SAID:
+            return "closed", "", False
+        return found
+
+    def _look_up_phase(self, instrument: Instrument) -> tuple[str, str, bool]:
         try:
-            segment = self._segment(instrument, ist_date(self.now_ns))
-            words = _PHASE_WORDS[self.calendar.phase_at(segment, self.now_ns)]
+            phase = self.calendar.phase(self._segment(instrument, ist_date(self.now_ns)), self.now_ns)
         except (CalendarUnknown, ValueError):
-            return "unknown to the calendar"
-        said = self.market_status.get(instrument.segment, "")
-        if words == "continuous" and said in _CLOSED_SAID:
-            return "closed"
-        return words
+            return "unknown to the calendar", "", False
+        if phase is None:
+            return _PHASE_WORDS[PhaseKind.CLOSED], "", False
+        may_end = phase.random_close_ns is not None and self.now_ns >= phase.random_close_ns
+        return _PHASE_WORDS[phase.kind], _STAGE_WORDS[phase.stage], may_end
 
     def _days_left(self, instrument: Instrument) -> int | None:
         """Trading days until a contract expires, 0 on its last; negative afterwards; ``None`` where nobody knows."""

@@ -146,7 +146,9 @@ class Acts:
             return f"no {product.name.lower()} position in {desk.books.symbol(key)}"
         if event.qty is not None and not 0 < event.qty <= held:
             return f"the position has {held} units, not {event.qty}"
-        desk.closing.want(key, product, "exit", keep=0 if event.qty is None else held - event.qty)
+        if event.qty is not None and event.qty < held:
+            return desk.closing.want_part(key, product, "exit", event.qty)
+        desk.closing.want(key, product, "exit")
         return ""
 
     def _basket(self, legs: tuple[OrderRequest, ...]) -> str:
@@ -195,8 +197,8 @@ class Acts:
                 price=entry.trigger_price, source=request.source, amo=closed,
             )
         )  # fmt: skip
-        # The price lies where it shall trigger, not where the market is.
-        return refusal(judge(replace(facts, last=entry.trigger_price, same_recent=False)))
+        # The price lies where it shall trigger, not where the market is; and it may rest whatever an auction does.
+        return refusal(judge(replace(facts, last=entry.trigger_price, same_recent=False, stage="")))
 
     def _convert(self, event: OperatorEvent) -> str:
         desk = self._desk

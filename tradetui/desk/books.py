@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from tradetui.domain.calendar import day_start_ns, ist_date
+from tradetui.domain.events import BandsEvent
 from tradetui.domain.gtt import Gtt, GttRequest, GttStatus, GttStrategy, GttTrigger, RuleStatus
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
@@ -20,17 +22,25 @@ from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
 
 CANCEL_RETRY_NS: Final = 3 * SECOND
+DAY_NS: Final = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What the desk may know about one instrument's market. Prices in 1/10,000 rupee; ``None``: never seen."""
+    """What the desk may know about one instrument's market. Prices in 1/10,000 rupee; ``None``: never seen.
+
+    Attributes:
+        stage: Where inside an auction: ``reference``, ``entry``, ``limit only``, ``match``, ``buffer``; else empty.
+        may_end: Order entry of the auction may end at any moment (random close).
+    """
 
     last: Price | None = None
     bid: Price | None = None
     ask: Price | None = None
     age_s: float | None = None
     phase: str = "closed"
+    stage: str = ""
+    may_end: bool = False
     prev_close: Price | None = None
 
 
@@ -82,6 +92,8 @@ class Books:
         after_auction: What to do about the closing auction.
         cancel_tried_ns: Label of an order or GTT -> when one of our parts last asked for its cancel.
         lists: The dated lists in force.
+        bands: Instrument -> lowest and highest price, as the broker said today (`take_bands`).
+        bands_until_ns: When that day is over, UTC ns.
         locked_segments: Segments closed by the account's kill switch at the broker.
         may_sell_holdings: Delivery sales need no further authorisation; ``None`` when not known.
         days_left: Trading days until a derivative's expiry; ``None`` when nobody can tell.
@@ -102,6 +114,8 @@ class Books:
     state_reason: str = ""
     entries_today: int = 0
     lists: DatedLists = field(default_factory=DatedLists)
+    bands: dict[str, tuple[Price, Price]] = field(default_factory=dict)
+    bands_until_ns: int = 0
     locked_segments: frozenset[str] = frozenset()
     may_sell_holdings: bool | None = None
     days_left: Callable[[Instrument], int | None] = lambda instrument: None
@@ -109,6 +123,19 @@ class Books:
     closes_ns: Callable[[str], int | None] = lambda key: None
     after_auction: AfterAuction = AfterAuction.EXIT_BEFORE
     cancel_tried_ns: dict[str, int] = field(default_factory=dict)
+
+    def take_bands(self, event: BandsEvent) -> None:
+        """Price bands were read at the broker; those of another day are forgotten."""
+        if event.t_ns >= self.bands_until_ns:
+            self.bands.clear()
+            self.bands_until_ns = day_start_ns(ist_date(event.t_ns)) + DAY_NS
+        for band in event.bands:
+            self.bands[band.instrument_key] = (band.low, band.high)
+
+    def band(self, instrument: Instrument, prev_close: Price | None) -> tuple[Price, Price] | None:
+        """Lowest and highest price of the day: as the broker says, else by the dated list; ``None``: not known."""
+        said = self.bands.get(instrument.key) if self.now_ns < self.bands_until_ns else None
+        return said or self.lists.band(instrument, prev_close)
 
     def held(self, key: str, product: Product) -> int:
         """Signed units of a position, with what orders report filled and whose trades have not come yet."""

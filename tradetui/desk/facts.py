@@ -134,7 +134,9 @@ class FactsGatherer:
             quote_age_s=market.age_s,
             feed_up=books.feed_up,
             phase=market.phase,
-            band=books.lists.band(instrument, market.prev_close) if instrument else None,
+            stage=market.stage,
+            may_end=market.may_end,
+            band=books.band(instrument, market.prev_close) if instrument else None,
             available=Money(self._figures.available() - self._blocked_sum),
             funds_known=books.portfolio.available is not None,
             day_loss=losses.day,
@@ -154,6 +156,8 @@ class FactsGatherer:
             usual_qty=self._usual(instrument, key),
             unknown_order=manager.has_unknown(key),
             account_trouble=manager.account_trouble,
+            differs=self._differs(key),
+            odd_rows=len(manager.odd_rows.rows),
             segment_locked=instrument is not None and instrument.segment in books.locked_segments,
             same_recent=equal is not None and books.now_ns - equal < limits.duplicate_s * SECOND,
             strategy_idle_s=None if sent is None else (books.now_ns - sent) / SECOND,
@@ -169,6 +173,13 @@ class FactsGatherer:
             t1_qty=t1,
             may_sell_holdings=books.may_sell_holdings,
         )
+
+    def _differs(self, key: str) -> tuple[tuple[Product, int, int], ...]:
+        """Where the broker counts other units in an instrument than we do: product, ours, the broker's."""
+        found = self._books.manager.positions.differences
+        if not found:
+            return ()
+        return tuple((product, *pair) for (of, product), pair in found.items() if of == key)
 
     def _open_positions(
         self, request: OrderRequest, entries: list[Order]

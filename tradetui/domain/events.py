@@ -76,6 +76,27 @@ class ListsEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class DayBand:
+    """Lowest and highest price at which an instrument may trade today (circuit limits), as the broker says."""
+
+    instrument_key: str
+    low: Price
+    high: Price
+
+
+@dataclass(frozen=True, slots=True)
+class BandsEvent:
+    """Price bands were read at the broker. They hold for the day (IST) of ``t_ns``.
+
+    Attributes:
+        bands: What was said; an instrument that is not among them keeps what was known of it today.
+    """
+
+    t_ns: int
+    bands: tuple[DayBand, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEvent:
     """Finished bars from storage or the candle endpoint: warm-up, or a gap that was filled.
 
@@ -397,7 +418,7 @@ AccountEvent = (
 )
 """Events of the account lane: they go before market events that wait."""
 
-MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent | ListsEvent
+MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent | ListsEvent | BandsEvent
 """Events of the market lane."""
 
 Event = AccountEvent | MarketEvent

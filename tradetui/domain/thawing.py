@@ -17,6 +17,7 @@ from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hi
 from tradetui.domain.errors import DomainError
 from tradetui.domain.events import (
     AccountSnapshot,
+    BandsEvent,
     Event,
     FeedEvent,
     FillEvent,
@@ -44,6 +45,7 @@ _EVENTS: Final[Mapping[str, type[Any]]] = {
         MarketStatusEvent,
         HistoryEvent,
         ListsEvent,
+        BandsEvent,
         OrderUpdate,
         RequestAccepted,
         RequestRefused,

@@ -98,6 +98,10 @@ class Exchange(Services):
         if not t_ns or self._reset_on.get(key) != day_number(t_ns):
             self._bands[key] = band
 
+    def reset_band_of(self, key: str, t_ns: int) -> Band | None:
+        """The price limits of one instrument, if they were reset today."""
+        return self._bands.get(key) if self._reset_on.get(key) == day_number(t_ns) else None
+
     def set_reference(self, key: str, price: Price) -> None:
         """Set the price that an auction is held nearest to; without one it is the last price."""
         self._matcher.references[key] = price

@@ -56,6 +56,8 @@ class Facts:
         quote_age_s: Seconds since the last frame for the instrument.
         feed_up: The stream is connected and alive.
         phase: Session phase: ``continuous``, ``pre-open``, ``closing auction``, ``post-close``, ``closed``.
+        stage: Where inside an auction: ``reference``, ``entry``, ``limit only``, ``match``, ``buffer``; else empty.
+        may_end: Order entry of the auction may end at any moment (random close).
         band: Lowest and highest price of the day (circuit).
         available: Cash available to trade, less what orders since the last reading are likely to block.
         funds_known: ``available`` is the broker's own figure, not our capital.
@@ -75,6 +77,8 @@ class Facts:
         usual_qty: Median size of the user's last orders in this underlying.
         unknown_order: An order of unknown outcome exists in this instrument.
         account_trouble: Why the broker does not show us the account; empty when it does.
+        differs: Net units in this instrument, ours and the broker's, by product, while the two do not agree.
+        odd_rows: Rows of the broker's books that could not be read today.
         segment_locked: The account's own kill switch at the broker has closed the segment.
         same_recent: An equal order was sent within `Limits.duplicate_s`.
         strategy_idle_s: Seconds since this strategy's last order in this instrument.
@@ -105,6 +109,8 @@ class Facts:
     quote_age_s: float | None = None
     feed_up: bool = True
     phase: str = "continuous"
+    stage: str = ""
+    may_end: bool = False
     band: tuple[Price, Price] | None = None
     available: Money = Money(0)
     funds_known: bool = False
@@ -126,6 +132,8 @@ class Facts:
     usual_qty: float | None = None
     unknown_order: bool = False
     account_trouble: str = ""
+    differs: tuple[tuple[Product, int, int], ...] = ()
+    odd_rows: int = 0
     segment_locked: bool = False
     same_recent: bool = False
     strategy_idle_s: float | None = None

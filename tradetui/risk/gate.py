@@ -22,6 +22,8 @@ RULES: Final[tuple[Rule, ...]] = (
     state.commodity,
     state.unknown_order,
     state.account,
+    state.position_differs,
+    state.odd_rows,
     form.lot,
     form.freeze,
     form.tick,

@@ -23,6 +23,7 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.records import Record, RecordKind
 from tradetui.engine import Outcome
 from tradetui.ports import FeedMode
+from tradetui.runtime.bands import keep_bands
 from tradetui.runtime.day_end import day_stats
 from tradetui.runtime.lists import keep_lists
 from tradetui.runtime.outside import KillWatch
@@ -163,6 +164,12 @@ class Runtime:
             if self.parts.lists is not None:
                 lists = keep_lists(self.parts.lists, self.parts.clock, self.take)
                 tasks.append(asyncio.create_task(lists, name="dated lists"))
+            if self.parts.bands is not None:
+                universe = self.parts.universe
+                bands = keep_bands(
+                    self.parts.bands, lambda: tuple(universe.instruments), self.parts.clock, self.take
+                )
+                tasks.append(asyncio.create_task(bands, name="price bands"))
             stop = asyncio.create_task(self._stop.wait(), name="stop")
             warm_up = asyncio.create_task(self._warm_up(self.parts.watch), name="warm-up")
             gc.collect()

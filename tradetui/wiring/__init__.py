@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tradetui import __version__
 from tradetui.brokers.paper import PaperBroker
 from tradetui.brokers.paper_inquiries import PaperInquiries
 from tradetui.brokers.upstox import endpoints as ep
+from tradetui.brokers.upstox import reads
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
 from tradetui.brokers.upstox.feed import UpstoxFeed
@@ -58,7 +60,7 @@ from tradetui.wiring.journals import adopt, tag_prefix
 from tradetui.wiring.login import Login, token_finder
 from tradetui.wiring.parts import Parts
 from tradetui.wiring.permits import permit_for
-from tradetui.wiring.restore import Past, read_past
+from tradetui.wiring.restore import NOT_NEEDED, Past, read_past
 from tradetui.wiring.settings import limits_from
 from tradetui.wiring.watchdog import WatchdogProcess
 from tradetui.wiring.watchlist import choose, find
@@ -185,6 +187,7 @@ async def _joined(
         kill_dir=request.place.data_dir,
         new_login=new_login,
         login=Login(api, broker, token_finder(account.hosts), clock.now_ns),
+        bands=partial(reads.day_bands, api),
         budgets=governor.budgets,
         inquiries=_inquiries(account, api, engine, settings),
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
@@ -258,7 +261,7 @@ async def _books(
         Store.open,
         folder,
         universe.instruments,
-        journal=lambda day: everything(folder / "journal", day),
+        journal=lambda day, number: everything(folder / "journal", day, number),
         multiplier=lambda key: found.multiplier if (found := master.get(key)) else 1,
         # A simulated day may run at any speed: rather wait for the disk than lose a tick.
         lossless=account.hosts.is_loopback,
@@ -363,4 +366,4 @@ async def _instruments(request: Request, account: Account) -> Master:
 
 
 def _past(folder: Path, today: Any, prefix: str) -> Past:
-    return read_past((record for _, _, record in everything(folder)), today, prefix)
+    return read_past((record for _, _, record in everything(folder, skip=NOT_NEEDED)), today, prefix)

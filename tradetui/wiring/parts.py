@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from tradetui.brokers.upstox.governor import Budget
 from tradetui.brokers.upstox.tokens import AccessToken
-from tradetui.domain.events import Event
+from tradetui.domain.events import DayBand, Event
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle, TickBatch
@@ -106,6 +106,7 @@ class Parts:
         run_info: For the journal: version, settings that matter.
         login: The token, and where a new one comes from; ``None`` where none is needed.
         lists: Reads the dated lists that are in force.
+        bands: Asks the broker for the price bands of some instruments.
         budgets: Requests used of the broker's limits, orders first.
         inquiries: Questions about the account that people ask.
     """
@@ -135,5 +136,6 @@ class Parts:
     run_info: dict[str, Any] = field(default_factory=dict)
     login: Login | None = None
     lists: Callable[[], DatedLists] | None = None
+    bands: Callable[[Sequence[str]], Awaitable[Sequence[DayBand]]] | None = None
     budgets: Callable[[], tuple[Budget, ...]] | None = None
     inquiries: Inquiries | None = None

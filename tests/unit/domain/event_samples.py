@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from tradetui.domain.events import (
     AccountSnapshot,
+    BandsEvent,
     BrokerPosition,
+    DayBand,
     Event,
     FeedEvent,
     FillEvent,
@@ -96,6 +98,10 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     _GTT_UPDATE,
     st.builds(RequestSent, kind=WORDS, tag=WORDS),
     st.builds(JournalEvent, problem=WORDS),
+    st.builds(
+        BandsEvent,
+        bands=st.lists(st.builds(DayBand, instrument_key=WORDS), max_size=3).map(tuple),
+    ),
     st.builds(
         ListsEvent,
         lists=st.builds(

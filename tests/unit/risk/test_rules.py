@@ -30,6 +30,7 @@ BSE_FUTURE = replace(
 )
 CRUDE = replace(STOCK_FUTURE, exchange="MCX", segment="MCX_FO", underlying_key="")
 LOT = req(qty=65)
+MARKET = req(order_type=OrderType.MARKET, price=Price(0), protection_pct=-1)
 SELL_D = req(side=Side.SELL, product=Product.DELIVERY)
 
 
@@ -58,6 +59,16 @@ def verdict(rule: str, f: Facts) -> Verdict:
         ("phase", {"phase": "closed", "request": replace(AUTO, amo=True)}),
         ("phase", {"phase": "closed", "request": req(amo=True, validity=Validity.IOC)}),
         ("phase", {"phase": "pre-open", "request": LOT, "instrument": OPTION}),
+        ("phase", {"phase": "pre-open", "stage": "match"}),
+        ("phase", {"phase": "pre-open", "stage": "buffer"}),
+        ("phase", {"phase": "closing auction", "stage": "reference"}),
+        ("phase", {"phase": "closing auction", "stage": "match"}),
+        ("phase", {"phase": "closing auction", "stage": "match", "position_qty": 10, "request": req(side=Side.SELL)}),
+        ("phase", {"phase": "pre-open", "stage": "limit only", "request": MARKET}),
+        ("phase", {"phase": "closing auction", "stage": "limit only", "request": MARKET}),
+        ("phase", {"phase": "pre-open", "stage": "entry", "request": req(amo=True)}),
+        ("positions agree", {"differs": ((Product.INTRADAY, 10, 0),)}),
+        ("positions agree", {"differs": ((Product.DELIVERY, 0, 5),)}),
         ("square-off", {"second_of_day": 15 * 3600}),
         ("band", {"band": (to_price(90), to_price("99.95"))}),
         ("LPP", {"instrument": INDEX_OPTION, "request": req(qty=65, price=to_price("140.05"))}),
@@ -89,6 +100,18 @@ def test_each_rule_refuses_what_it_is_for(rule: str, changes: dict[str, Any]) ->
     [
         ("phase", {"phase": "closed", "request": req(amo=True)}),
         ("phase", {"phase": "closing auction"}),
+        ("phase", {"phase": "closed", "request": req(amo=True, source="script:x")}),
+        ("phase", {"phase": "pre-open", "stage": "entry", "request": MARKET}),
+        ("phase", {"phase": "pre-open", "stage": "limit only"}),
+        ("phase", {"phase": "closing auction", "stage": "entry", "request": MARKET}),
+        ("phase", {"phase": "closing auction", "stage": "limit only", "may_end": True}),
+        ("band", {
+            "band": (to_price(101), to_price(120)), "position_qty": 10, "request": req(side=Side.SELL),
+        }),
+        ("positions agree", {
+            "differs": ((Product.INTRADAY, 10, 0),), "position_qty": 10, "request": req(side=Side.SELL),
+        }),
+        ("books", {"odd_rows": 1}),
         ("usual size", {"usual_qty": 2.0, "request": req(qty=10)}),
         ("trade risk", {"request": req(stop=to_price(98), qty=251)}),
         ("holdings", {"request": SELL_D, "free_qty": 12, "t1_qty": 5, "may_sell_holdings": True}),
@@ -131,6 +154,8 @@ def test_each_rule_warns_where_a_person_may_know_better(rule: str, changes: dict
         ("square-off", {"second_of_day": 20 * 3600, "instrument": CRUDE, "request": LOT}),
         ("band", {"band": (to_price(90), to_price(100))}),
         ("band", {"band": None}),
+        ("band", {"band": (to_price(90), to_price("99.95")), "phase": "closed", "request": req(amo=True)}),
+        ("books", {"odd_rows": 2, "position_qty": 10, "request": req(side=Side.SELL)}),
         ("LPP", {"instrument": INDEX_OPTION, "request": req(qty=65, price=to_price(140))}),
         ("usual size", {"usual_qty": 4.0}),
         ("usual size", {"usual_qty": None, "request": req(qty=400)}),
@@ -163,6 +188,16 @@ def test_what_is_not_known_is_said() -> None:
     assert "not known" in said["band"]
     assert "no intraday list" in said["intraday list"]
     assert "no surveillance list" in said["surveillance"]
+
+
+def test_an_auction_says_why_it_takes_nothing_and_that_it_may_end() -> None:
+    def words(**changes: Any) -> str:
+        return next(check.words for check in judge(facts(**changes)) if check.rule == "phase")
+
+    assert "reference price" in words(phase="closing auction", stage="reference")
+    assert "being matched" in words(phase="pre-open", stage="match")
+    assert "may end at any moment" in words(phase="pre-open", stage="limit only", may_end=True)
+    assert "may end" not in words(phase="pre-open", stage="limit only")
 
 
 def test_the_sale_of_free_shares_is_an_exit() -> None:

@@ -57,6 +57,7 @@ MARGIN: Final = Endpoint("POST", "/v2/charges/margin")
 """A question, although it is posted: it changes nothing."""
 BROKERAGE: Final = Endpoint("GET", "/v2/charges/brokerage")
 LTP: Final = Endpoint("GET", "/v3/market-quote/ltp")
+QUOTES: Final = Endpoint("GET", "/v2/market-quote/quotes")
 CANDLES: Final = Endpoint(
     "GET", "/v3/historical-candle/{key}/{unit}/{interval}/{to_date}/{from_date}", public=True
 )

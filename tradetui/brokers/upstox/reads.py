@@ -1,4 +1,4 @@
-"""Small reads for doctor, calendar, feed and the REST fall-back for prices (`upstox.md` 2.11, 2.12, 2.15)."""
+"""Small reads for doctor, calendar, feed, price bands and the REST fall-back for prices (`upstox.md` 2.11 to 2.15)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.domain.errors import BrokerError
+from tradetui.domain.events import DayBand
 from tradetui.domain.inquiry import StaticIp
 from tradetui.domain.text import clean
 
@@ -79,17 +80,44 @@ async def timings(api: UpstoxApi, day: date) -> list[Mapping[str, Any]]:
 
 
 async def last_prices(api: UpstoxApi, keys: Sequence[str]) -> dict[str, LastPrice]:
-    """Last prices by instrument key. Keys that the broker does not know are left out.
+    """Last prices by instrument key. Keys that the broker does not know are left out."""
+    out: dict[str, LastPrice] = {}
+    for row in await _quoted(api, ep.LTP, keys):
+        last = parse.number(row.get("last_price"))
+        if last is not None:
+            out[clean(row.get("instrument_token"), 120)] = LastPrice(
+                last, parse.number(row.get("cp")) or 0.0, parse.units(row.get("volume")) or 0
+            )
+    return out
+
+
+async def day_bands(api: UpstoxApi, keys: Sequence[str]) -> list[DayBand]:
+    """Price bands of the day. Instruments without one, and keys that the broker does not know, are left out.
+
+    Raises:
+        TradeTuiError: The broker refused, or cannot be reached.
+    """
+    bands = []
+    for row in await _quoted(api, ep.QUOTES, keys):
+        low, high = parse.price(row.get("lower_circuit_limit")), parse.price(row.get("upper_circuit_limit"))
+        # Zeros stand for: none. A band that is upside down is nobody's.
+        if low is not None and high and 0 <= low < high:
+            bands.append(DayBand(clean(row.get("instrument_token"), 120), low, high))
+    return bands
+
+
+async def _quoted(api: UpstoxApi, endpoint: ep.Endpoint, keys: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Rows of a quote endpoint, in batches.
 
     One bad key makes the broker refuse the whole batch, so a refused batch is halved until the bad key stands
     alone.
     """
-    out: dict[str, LastPrice] = {}
+    rows: list[Mapping[str, Any]] = []
     batches = [list(keys[at : at + MAX_KEYS]) for at in range(0, len(keys), MAX_KEYS)]
     while batches:
         batch = batches.pop()
         try:
-            data = _map((await api.call(ep.LTP, query=[("instrument_key", ",".join(batch))])).data)
+            data = _map((await api.call(endpoint, query=[("instrument_key", ",".join(batch))])).data)
         except BrokerError as error:
             if error.code not in _BAD_KEY:
                 raise
@@ -97,13 +125,8 @@ async def last_prices(api: UpstoxApi, keys: Sequence[str]) -> dict[str, LastPric
             batches += [part for part in (batch[:half], batch[half:]) if part and len(batch) > 1]
             continue
         # The reply is keyed by symbol; the key that was asked for is inside (`upstox.md` 2.11).
-        for row in data.values():
-            last = parse.number(row.get("last_price")) if isinstance(row, Mapping) else None
-            if last is not None:
-                out[clean(row.get("instrument_token"), 120)] = LastPrice(
-                    last, parse.number(row.get("cp")) or 0.0, parse.units(row.get("volume")) or 0
-                )
-    return out
+        rows += [row for row in data.values() if isinstance(row, Mapping)]
+    return rows
 
 
 def _map(data: object) -> Mapping[str, Any]:

@@ -10,6 +10,12 @@ from tradetui.risk.facts import Facts
 from tradetui.risk.rules.answers import block, noted, ok, warn
 
 _STOPS = (OrderType.SL, OrderType.SL_M)
+_SHUT_STAGES = {
+    "reference": "its reference price is being worked out",
+    "match": "its orders are being matched",
+    "buffer": "it is over and trading is about to begin",
+}
+"""Stages of an auction in which no order can be entered."""
 
 
 def phase(f: Facts) -> Check:
@@ -21,24 +27,39 @@ def phase(f: Facts) -> Check:
             return block("phase", "the market is open: place it as a normal order")
         return ok("phase")
     if f.phase in ("pre-open", "closing auction"):
-        if request.order_type in _STOPS or request.validity is Validity.IOC or request.disclosed_qty:
-            return block("phase", f"{f.phase}: stops, IOC and disclosed quantity are not accepted")
-        if f.phase == "pre-open" and f.instrument.is_option:
-            return block("phase", "pre-open: options do not take part in it")
-        return warn("phase", f"{f.phase}: the order takes part in the auction")
+        return _auction(f)
     if f.phase == "closed":
         return _after_hours(f)
     return block("phase", f"the market is {f.phase} for this instrument")
 
 
+def _auction(f: Facts) -> Check:
+    """Forms that a call auction takes, by its stage (NSE CMTR74466, CMTR74969, FAOP71092)."""
+    assert f.instrument is not None
+    request = f.request
+    shut = _SHUT_STAGES.get(f.stage)
+    if shut:
+        return block("phase", f"{f.phase}: no orders are taken now, {shut}")
+    if request.amo:
+        return block("phase", f"{f.phase}: an after-market order cannot be placed now, a normal one can")
+    if request.order_type in _STOPS or request.validity is Validity.IOC or request.disclosed_qty:
+        return block("phase", f"{f.phase}: stops, IOC and disclosed quantity are not accepted")
+    if f.phase == "pre-open" and f.instrument.is_option:
+        return block("phase", "pre-open: options do not take part in it")
+    if f.stage == "limit only" and request.order_type is OrderType.MARKET:
+        return block("phase", f"{f.phase}: market orders are no longer taken, LIMIT orders still are")
+    end = ", and its order entry may end at any moment" if f.may_end else ""
+    return warn("phase", f"{f.phase}: the order takes part in the auction{end}")
+
+
 def _after_hours(f: Facts) -> Check:
     request = f.request
-    if request.amo and f.by_strategy:
+    if request.amo and f.by_strategy and not f.by_script:
         return block("phase", "the market is closed: strategies send no after-market orders")
     if request.amo and request.validity is Validity.IOC:
         return block("phase", "an after-market order cannot be IOC")
     if request.amo:
-        return warn("phase", "AMO: the market is closed, the broker sends it when the next session opens")
+        return warn("phase", "AMO: the market is closed, the order goes in at the next open")
     return block(
         "phase",
         "the market is closed for this instrument: ask for an after-market order (AMO) if you mean the next session",
@@ -93,13 +114,17 @@ def price_band(f: Facts) -> Check:
     """Prices lie inside the day's circuit; where nobody knows it, that is said (india-markets 2.5)."""
     if f.band is None:
         return noted("band", "the price band of the day is not known")
+    if f.request.amo:
+        return noted("band", "the price band of the next session is not known yet")
     low, high = f.band
     for name, price in (("price", f.request.price), ("trigger", f.request.trigger_price)):
         if price and not low <= price <= high:
-            return block(
-                "band",
-                f"{name} {format_rupees(price)} lies outside the day's band: {format_rupees(low)} to {format_rupees(high)}",
+            words = (
+                f"{name} {format_rupees(price)} lies outside the day's band: "
+                f"{format_rupees(low)} to {format_rupees(high)}"
             )
+            # Bands of shares with derivatives are moved during the day: an exit is left for the exchange to judge.
+            return warn("band", words) if f.reducing else block("band", words)
     return ok("band")
 
 

@@ -56,6 +56,30 @@ def account(f: Facts) -> Check:
     return block("account", f"the account cannot be read: {f.account_trouble}")
 
 
+def position_differs(f: Facts) -> Check:
+    """While the broker's position in an instrument is not ours, nobody knows what an order would add to."""
+    if not f.differs:
+        return ok("positions agree")
+    said = "; ".join(
+        f"{product.value}: we count {ours}, the broker {theirs}" for product, ours, theirs in f.differs
+    )
+    words = f"the broker's position here is not ours ({said})"
+    if f.reducing:
+        return warn("positions agree", f"{words}: look it up at the broker before you close it")
+    return block("positions agree", f"{words}: no new risk here until they agree; exits stay possible")
+
+
+def odd_rows(f: Facts) -> Check:
+    """Rows of the broker's books that nobody could read may be orders: said before anything is added to them."""
+    if not f.odd_rows or f.reducing:
+        return ok("books")
+    rows = "row" if f.odd_rows == 1 else "rows"
+    return warn(
+        "books",
+        f"{f.odd_rows} {rows} of the broker's books could not be read today: compare with its own app",
+    )
+
+
 def segment(f: Facts) -> Check:
     """A segment that the account's own kill switch at the broker has closed takes no new risk."""
     assert f.instrument is not None

@@ -55,6 +55,7 @@ class QuotesApi:
         self._clock = state.clock
         self._world = venue.world
         self._board = venue.board
+        self._exchange = venue.exchange
         self._listed: Mapping[str, Instrument] = venue.instruments
         self._years: dict[tuple[str, date], _Year] = {}
 
@@ -156,7 +157,9 @@ class QuotesApi:
     def _quote(self, instrument: Instrument, feed: Feed) -> dict[str, Any]:
         ltpc, market, bar = ltpc_of(feed), _market(feed), day_bar_of(feed)
         oi_high, oi_low = self._board.oi_range(instrument.key)
-        band = band_of(instrument, to_price(ltpc.cp or ltpc.ltp))
+        # What the exchange goes by now: the band of the morning may have been reset.
+        band = self._exchange.reset_band_of(instrument.key, self._clock.now_ns())
+        band = band or band_of(instrument, to_price(ltpc.cp or ltpc.ltp))
         moment = ist_datetime(self._clock.now_ns()).astimezone(IST)
         return {
             "ohlc": _ohlc(bar),

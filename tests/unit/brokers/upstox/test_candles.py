@@ -15,6 +15,7 @@ from tests.unit.exchange.support import CALL, SHARE
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.candles import CandleClient, candles_of, spans, unit_of
 from tradetui.brokers.upstox.reads import (
+    day_bands,
     feed_address,
     holidays,
     last_prices,
@@ -25,7 +26,10 @@ from tradetui.brokers.upstox.reads import (
 )
 from tradetui.domain.calendar import Calendar, Segment, from_broker, ns
 from tradetui.domain.errors import BrokerError, TransportError, UsageError
+from tradetui.domain.events import DayBand
 from tradetui.domain.market_data import BarSource, Candle
+from tradetui.domain.money import to_price
+from tradetui.exchange.rules import Band
 
 NOON_NS = ns(date(2026, 11, 20), "12:00")
 TODAY = date(2026, 11, 20)
@@ -172,6 +176,51 @@ async def test_small_reads_against_the_simulator() -> None:
         )
         assert told.is_regular_day(Segment.EQ_OTHER, DAY)
         await api.close()
+
+
+async def test_price_bands_are_read_and_what_has_none_is_left_out() -> None:
+    rows = {
+        "NSE_EQ:A": {
+            "instrument_token": "NSE_EQ|A",
+            "lower_circuit_limit": 90.0,
+            "upper_circuit_limit": 110.05,
+        },
+        "NSE_EQ:B": {"instrument_token": "NSE_EQ|B", "lower_circuit_limit": 0.0, "upper_circuit_limit": 0.0},
+        "NSE_EQ:C": {
+            "instrument_token": "NSE_EQ|C",
+            "lower_circuit_limit": 12.0,
+            "upper_circuit_limit": 10.0,
+        },
+        "NSE_EQ:D": {"instrument_token": "NSE_EQ|D", "last_price": 5.0},
+        "NSE_EQ:E": {"instrument_token": "NSE_EQ|E", "lower_circuit_limit": "x", "upper_circuit_limit": None},
+    }
+    asked: list[str] = []
+
+    def choose(request: Asked) -> bytes:
+        asked.append(request.target.partition("?")[0])
+        return http(200, json.dumps({"status": "success", "data": rows}))
+
+    async with raw_server(choose=choose) as server:
+        api = UpstoxApi(server.hosts, server.token)
+        got = await day_bands(api, ["NSE_EQ|A"])
+        await api.close()
+    assert got == [DayBand("NSE_EQ|A", to_price(90), to_price("110.05"))]
+    assert asked == ["/v2/market-quote/quotes"]
+
+
+async def test_bands_of_the_simulator_are_those_its_exchange_goes_by() -> None:
+    async with scripted_market() as market:
+        market.normal(SHARE.key)
+        api = UpstoxApi(market.hosts, market.token())
+        (morning,) = await day_bands(api, [SHARE.key])
+        venue = market.venue
+        venue.report(
+            venue.exchange.narrow_band(SHARE.key, Band(to_price(97), to_price(103)), market.now_ns())
+        )
+        (reset,) = await day_bands(api, [SHARE.key])
+        await api.close()
+    assert morning.low < to_price(97) < to_price(103) < morning.high
+    assert (reset.low, reset.high) == (to_price(97), to_price(103))
 
 
 async def test_one_bad_key_does_not_cost_the_others() -> None:
