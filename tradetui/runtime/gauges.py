@@ -7,7 +7,7 @@ from typing import Final
 from tradetui.desk import Desk
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.money import format_rupees
-from tradetui.domain.order import Product
+from tradetui.domain.order import OrderStatus, Product
 from tradetui.domain.view import Gauge, Verdict
 from tradetui.risk.breakers import Span, limit_of
 from tradetui.risk.facts import RiskState
@@ -30,6 +30,18 @@ def _notices(desk: Desk) -> list[Gauge]:
     if books.locked_segments:
         closed = ", ".join(sorted(books.locked_segments))
         out.append(Gauge("Closed at broker", 1, 1, closed, Verdict.BLOCK))
+    if doubts := sum(order.status is OrderStatus.UNKNOWN for order in desk.manager.working()):
+        out.append(
+            Gauge("Unknown orders", doubts, 0, f"{doubts}: the broker's book will tell", Verdict.BLOCK)
+        )
+    if naked := len(desk.naked()):
+        out.append(Gauge("Naked", naked, 0, f"{naked} without a stop", Verdict.WARN))
+    if differences := len(desk.manager.positions.differences):
+        out.append(
+            Gauge("Positions differ", differences, 0, f"{differences} from the broker's", Verdict.WARN)
+        )
+    if odd := len(desk.manager.odd_rows.rows):
+        out.append(Gauge("Odd rows", odd, 0, f"{odd} could not be read, see the log", Verdict.WARN))
     if desk.guard.why_not_arm():
         out.append(Gauge("Square-off", 0, 1, "not confirmed", Verdict.WARN))
     return out

@@ -89,7 +89,9 @@ def _order(data: Mapping[str, Any], symbol: Symbol) -> Words | None:
         case OrderStatus.ABSENT:
             return "ERROR", f"{what} {data['message']}"
         case OrderStatus.CANCELLED:
-            return "INFO", f"cancelled {what}, filled {data['filled_qty']}"
+            return "INFO", _with(f"cancelled {what}, filled {data['filled_qty']}", data["message"])
+        case OrderStatus.TRIGGER_PENDING if not data["cancel_pending"]:
+            return "INFO", f"waits {what}, trigger {format_rupees(request['trigger_price'])}"
         case OrderStatus.OPEN if not data["filled_qty"] and not data["cancel_pending"]:
             return "INFO", f"open {what}"
         case _:

@@ -74,7 +74,7 @@ def budget_gauges(budgets: tuple[Budget, ...]) -> tuple[Gauge, ...]:
     """
     rows: list[Gauge] = []
     for budget in budgets[:2]:
-        what = f"Reads {budget.account.rsplit('/', 1)[-1]}" if budget.account else "Orders"
+        what = f"Reads {_endpoint(budget.account)}" if budget.account else "Orders"
         for use in budget.windows:
             span = f"{use.seconds / 60:.0f} min" if use.seconds >= 60 else "1 s"
             text = f"{use.used} / {use.allowed}" + (f" +{use.reserve} exits" if use.reserve else "")
@@ -87,3 +87,9 @@ def budget_gauges(budgets: tuple[Budget, ...]) -> tuple[Gauge, ...]:
             words = f"{budget.pause_s:.0f} s more: the broker said too many requests"
             rows.append(Gauge(f"{what} pause", budget.pause_s, 0, words, Verdict.BLOCK))
     return tuple(rows)
+
+
+def _endpoint(path: str) -> str:
+    """The last part of an endpoint's path that says what it is: no placeholder."""
+    parts = [part for part in path.split("/") if part and not part.startswith("{")]
+    return parts[-1] if parts else path

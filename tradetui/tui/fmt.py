@@ -110,6 +110,11 @@ def countdown(seconds: float) -> str:
     return f"{whole // 60:02d}:{whole % 60:02d}"
 
 
+def short(text: str, width: int) -> str:
+    """Text cut to ``width`` characters, with dots where something is missing."""
+    return text if len(text) <= width else text[: max(0, width - 2)].rstrip() + ".."
+
+
 def masked(account: str) -> str:
     """An account id with all but its last four characters hidden."""
     return f"**{account[-4:]}" if account else ""

@@ -200,7 +200,7 @@ def _ticket(size: Size, body: Rect) -> Rect:
     if size in (Size.NONE, Size.TINY):
         return body
     if size is Size.SMALL:
-        height = min(body.height, 12)
+        height = min(body.height, 14)
         return Rect(0, bottom - height, body.width, height)
     width = body.width - body.width * 11 // 20 if size is Size.MEDIUM else 84
     height = min(body.height, 17 if size is Size.MEDIUM else 14)

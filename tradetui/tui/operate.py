@@ -103,7 +103,10 @@ class Operator:
     def open_ticket(self, instrument: InstrumentRow, side: Side, price: str, now_ms: int) -> tk.Ticket:
         """Put a fresh ticket on the screen; its client id is made now, so it can send one order at most."""
         del now_ms
-        ticket = tk.open_ticket(instrument, side, self.client_id(), price=price, product=self._product)
+        closed = self._live().phase == "closed"
+        ticket = tk.open_ticket(
+            instrument, side, self.client_id(), price=price, product=self._product, amo=closed
+        )
         self.ui.ticket = ticket
         self.ui.preview = None
         self.ui.mode = UiMode.TICKET
@@ -140,9 +143,9 @@ class Operator:
             sent = self.desk.submit(
                 "MODIFY",
                 tag=ticket.modifies,
-                qty=request.qty,
-                price=request.price,
-                trigger_price=request.trigger_price,
+                qty=None if ticket.moves_stop else request.qty,
+                price=request.price or None,
+                trigger_price=request.trigger_price or None,
             )
         else:
             sent = self.desk.place(request)
@@ -291,7 +294,7 @@ class Operator:
         if self.desk.submit("KILL", note=note):
             self._kill_ms = now_ms
             self._say(
-                f"KILL {where}: orders blocked and cancelled. Again within 5 s: close all positions",
+                f"KILL {where}: blocked, cancelled, stops stay. Again within 5 s: close all positions",
                 "ERROR",
                 TWO_STEP_MS,
             )
@@ -340,9 +343,9 @@ class Operator:
             return
         self.ui.mode = UiMode.ARM
         self.ui.prompt.text = ""
-        self.ui.prompt.message = (
-            f"arms {live.mode.value} orders on {live.broker} {fmt.masked(live.account)[:2]} for {minutes} min"
-        )
+        # The end of a real account is typed from memory; a simulator's account is nobody's, and is shown.
+        whose = live.account if live.mode is Mode.REHEARSAL else fmt.masked(live.account)[:2]
+        self.ui.prompt.message = f"arms {live.mode.value} orders on {live.broker} {whose} for {minutes} min"
         self._say("type the last four of the account and Enter; Esc leaves it disarmed", "WARNING")
 
     def armed(self, minutes: int, typed: str) -> None:
@@ -353,7 +356,7 @@ class Operator:
             return
         until = live.t_ns + minutes * 60_000_000_000
         if self.desk.submit("ARM", until_ns=until, note="typed"):
-            self._say(f"{live.mode.value} ARMED for {minutes} minutes; A disarms", "WARNING")
+            self._say(f"asked to arm {live.mode.value} for {minutes} minutes; A disarms", "WARNING")
 
     def quit_question(self) -> tuple[str, ...]:
         """What stays open when the program ends; empty when nothing does."""

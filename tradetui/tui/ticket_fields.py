@@ -12,7 +12,7 @@ from typing import Any
 
 from tradetui.domain.errors import DomainError
 from tradetui.domain.money import Price, format_rupees, to_price
-from tradetui.domain.order import Order, OrderRequest, OrderType, Product, Side, Validity
+from tradetui.domain.order import Order, OrderRequest, OrderStatus, OrderType, Product, Side, Validity
 from tradetui.domain.view import InstrumentRow
 from tradetui.tui.words import trail_of
 
@@ -71,6 +71,8 @@ class Ticket:
         disclosed: Units shown in the book; empty shows all.
         stop, target, trail: How the position shall be left, as typed; empty for nobody's business.
         modifies: Tag of the working order that this ticket changes; empty for a new order.
+        amo: The market was closed when it opened: the order is labelled as one for the next open.
+        moves_stop: That order is the stop of a position: its units and its limit follow by themselves.
     """
 
     instrument: InstrumentRow
@@ -99,6 +101,8 @@ class Ticket:
     target: str = ""
     trail: str = ""
     modifies: str = ""
+    moves_stop: bool = False
+    amo: bool = False
 
     @property
     def derivative(self) -> bool:
@@ -116,6 +120,8 @@ class Ticket:
         """The fields that this type of order has."""
         priced = self.order_type in (OrderType.LIMIT, OrderType.SL)
         stopped = self.order_type in (OrderType.SL, OrderType.SL_M)
+        if self.moves_stop:
+            return (Field.TRIGGER,)
         skip = (() if priced else (Field.PRICE,)) + (() if stopped else (Field.TRIGGER,))
         skip += (Field.DISCLOSED,) if self.derivative else ()
         return tuple(field for field in (_CHANGEABLE if self.modifies else Field) if field not in skip)
@@ -128,10 +134,11 @@ def open_ticket(
     *,
     price: str = "",
     product: Product = Product.INTRADAY,
+    amo: bool = False,
 ) -> Ticket:
     """A fresh ticket with the cursor in the quantity; derivatives start in lots."""
     lots = instrument.lot > 1
-    return Ticket(instrument, side, client_id, price=price, product=product, lots=lots)
+    return Ticket(instrument, side, client_id, price=price, product=product, lots=lots, amo=amo)
 
 
 def filled_in(
@@ -159,20 +166,29 @@ def filled_in(
 
 
 def changing(ticket: Ticket, order: Order) -> Ticket:
-    """A ticket that changes a working order: its terms are filled in, its type stays."""
+    """A ticket that changes a working order: its terms are filled in, its type stays.
+
+    A stop that has triggered is a limit order by now, and so is what rests of a protected market order.
+    """
     request, tick = order.request, ticket.instrument.tick
     lots = ticket.lots and request.qty % ticket.instrument.lot == 0
+    order_type, stop = request.order_type, request.is_resting_stop
+    triggered = order.status is OrderStatus.OPEN and order_type is OrderType.SL
+    if order_type is OrderType.MARKET or triggered:
+        order_type, stop = OrderType.LIMIT, False
     return replace(
         ticket,
         modifies=order.tag,
+        moves_stop=stop,
         lots=lots,
         qty=str(request.qty // ticket.instrument.lot if lots else request.qty),
-        order_type=request.order_type,
-        price=price_text(request.price, tick) if request.price else "",
+        order_type=order_type,
+        price=price_text(request.price, tick) if request.price else ticket.price,
         trigger=price_text(request.trigger_price, tick) if request.trigger_price else "",
         product=request.product,
         validity=request.validity,
         disclosed=str(request.disclosed_qty or ""),
+        field=Field.TRIGGER if stop else Field.QTY,
     )
 
 
@@ -222,6 +238,7 @@ def build(ticket: Ticket) -> OrderRequest | tuple[Field, str]:
         target=left[Field.TARGET],
         trail=trail,
         client_id=ticket.client_id,
+        amo=ticket.amo and not ticket.modifies,
     )
 
 
@@ -332,6 +349,8 @@ def _toggle_lots(ticket: Ticket) -> Ticket:
 
 def _to_price(ticket: Ticket) -> Ticket:
     if Field.PRICE not in ticket.fields:
+        if ticket.modifies:
+            return replace(ticket, field=Field.TRIGGER, fresh=True, message="")
         ticket = replace(ticket, order_type=OrderType.LIMIT)
     return replace(ticket, field=Field.PRICE, fresh=True, message="")
 

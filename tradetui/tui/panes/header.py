@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tradetui.domain.gtt import GttStatus
+from tradetui.domain.order import OrderStatus
 from tradetui.domain.text import clean
 from tradetui.domain.view import Mode, Snapshot
 from tradetui.tui import fmt
@@ -44,9 +46,12 @@ def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
     if frame.ui.frozen is not None:
         badge += [(" ", "text"), (f" PAUSED {fmt.age(frame.paused_s)} ", "paused")]
     if snap.risk_state != "active":
-        word = snap.risk_state.upper() + (f": {snap.risk_reason}" if snap.risk_reason else "")
-        badge += [(" ", "text"), (f" {word} ", "alarm")]
-    parts: list[tuple[int, list[Span]]] = [(0, badge)]
+        # Little room: the risk pane says why.
+        why = (
+            f": {fmt.short(clean(snap.risk_reason), width // 4)}" if snap.risk_reason and width >= 110 else ""
+        )
+        badge += [(" ", "text"), (f" {snap.risk_state.upper()}{why} ", "alarm")]
+    parts: list[tuple[int, list[Span]]] = [(0, badge), *_trouble(snap, width)]
     # The simulator's account is nobody's: its name is shown whole, a real one is masked.
     own = snap.mode in (Mode.SIM, Mode.REHEARSAL, Mode.REPLAY)
     account = snap.account if own else f"{snap.broker} {fmt.masked(snap.account)}".strip()
@@ -78,6 +83,22 @@ def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
         parts.append((1, [("exch ", "dim"), (clock, "text")] if own else [(clock, "text"), (" IST", "dim")]))
     parts.append((1, _feed(frame, snap) if frame.ui.status == "running" else [(frame.ui.status, "warn")]))
     return [(rank, spans) for rank, spans in parts if spans]
+
+
+def _trouble(snap: Snapshot, width: int) -> list[tuple[int, list[Span]]]:
+    """What needs a person: a login that ended, orders in doubt, positions without a stop."""
+    parts: list[tuple[int, list[Span]]] = []
+    if snap.login:
+        words = f": {fmt.short(clean(snap.login), width // 4)}" if width >= 110 else ""
+        parts.append((0, [(f" LOGIN ENDED{words} ", "alarm")]))
+    doubts = sum(1 for order in snap.orders if order.status is OrderStatus.UNKNOWN)
+    doubts += sum(1 for gtt in snap.gtts if gtt.status is GttStatus.UNKNOWN)
+    if doubts:
+        parts.append((0, [(f" {doubts} UNKNOWN ", "alarm")]))
+    naked = sum(1 for row in snap.positions if row.naked and row.qty)
+    if naked:
+        parts.append((1, [(f"{naked} NAKED", "warn+bold")]))
+    return parts
 
 
 def build(frame: Frame, width: int, height: int) -> list[Line]:

@@ -36,15 +36,19 @@ def title(frame: Frame, width: int) -> tuple[Line, Line]:
     return ((f"Orders {busy} open of {len(orders)}", "title"),), side
 
 
-def price_words(order: Order) -> str:
-    """Price of an order in words: limit, trigger, or market."""
+def price_words(order: Order, width: int = 80) -> str:
+    """Price of an order in words: limit, trigger, or market; where there is little room, the trigger without its limit."""
     request = order.request
     if request.order_type is OrderType.MARKET:
         return "MARKET"
-    if request.order_type is OrderType.SL_M:
-        return f"SL-M {fmt.money(request.trigger_price)}"
-    text = fmt.money(request.price)
-    return text if request.order_type is OrderType.LIMIT else f"SL {fmt.money(request.trigger_price)}/{text}"
+    if request.order_type is OrderType.LIMIT:
+        return fmt.money(request.price)
+    trigger = fmt.money(request.trigger_price)
+    if order.status is OrderStatus.OPEN and request.order_type is OrderType.SL:
+        return fmt.money(request.price)  # it has triggered: what rests now is its limit
+    longest = f"SL {trigger}/{fmt.money(request.price)}"
+    words = [f"SL-M {trigger}"] if request.order_type is OrderType.SL_M else [longest, f"SL {trigger}"]
+    return next((text for text in words if len(text) <= width), trigger)
 
 
 def body(frame: Frame, width: int, height: int) -> list[Line]:
@@ -100,7 +104,7 @@ def _row(frame: Frame, order: Order, symbol: int, price: int) -> Line:
     turned_down = order.status in (OrderStatus.REJECTED, OrderStatus.REFUSED)
     moment = order.updated_ns if ended else order.created_ns
     age = max(0.0, (frame.snap.t_ns - moment) / 1e9)
-    at = fmt.money(order.average_price) if order.status is OrderStatus.FILLED else price_words(order)
+    at = fmt.money(order.average_price) if order.status is OrderStatus.FILLED else price_words(order, price)
     name = fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol)
     if turned_down and words:
         # The reason matters more than the price it was not taken at.

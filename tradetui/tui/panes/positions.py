@@ -88,7 +88,7 @@ def _note(row: PositionRow) -> Line:
     if plan:
         spans.append((f" {plan} ", "accent"))
     if row.breakeven:
-        ticks = "" if row.breakeven_ticks is None else f" ({row.breakeven_ticks:+.0f} ticks)"
+        ticks = "" if row.breakeven_ticks is None else f" {row.breakeven_ticks:+.0f} ticks"
         spans.append((f" even {fmt.money(row.breakeven)}{ticks}", "dim"))
     return (("   ", "dim"), *spans) if spans else ()
 

@@ -98,6 +98,12 @@ def _fields(ticket: Ticket, width: int) -> list[Line]:
     note = f" lots = {fmt.units(ticket.units)}" if ticket.lots else ""
     unit = " units" if not ticket.lots or left > 34 else ""
     has = ticket.fields
+    if ticket.moves_stop:
+        words = f" the stop of {fmt.units(ticket.units)} {ticket.instrument.symbol}: its limit and its units follow"
+        return [
+            tuple(_cell(ticket, Field.TRIGGER, ticket.trigger, 11)),
+            *(((f" {part}", "dim"),) for part in wrap(words.strip(), width - 2)),
+        ]
     first = [*_cell(ticket, Field.QTY, ticket.qty, 7), (note + unit, "dim")]
     first = [*pad(first, left), *_cell(ticket, Field.TYPE, word(ticket.order_type), 8)]
     second: list[Span] = [(" price: market, protected", "dim")]
@@ -141,7 +147,9 @@ def sentence(request: OrderRequest, symbol: str, lot: int) -> str:
     left = f" stop {fmt.money(request.stop)}" if request.stop else ""
     left += f" target {fmt.money(request.target)}" if request.target else ""
     left += f" trail {trail_text(request.trail)}" if request.trail else ""
-    return f"{request.side.value} {qty} {symbol} {at} {word(request.product)} {request.validity.value}{shown}{left}"
+    amo = " AMO (goes in at the next open)" if request.amo else ""
+    terms = f"{word(request.product)} {request.validity.value}"
+    return f"{request.side.value} {qty} {symbol} {at} {terms}{shown}{left}{amo}"
 
 
 def _review(ticket: Ticket, width: int) -> list[Line]:
@@ -150,7 +158,23 @@ def _review(ticket: Ticket, width: int) -> list[Line]:
         return []
     side = "buy" if request.side is Side.BUY else "sell"
     text = sentence(request, ticket.instrument.symbol, ticket.instrument.lot)
-    return [((" " + part, f"{side}+bold"),) for part in wrap(text, width - 2)]
+    if ticket.moves_stop:
+        text = f"stop of {fmt.units(request.qty)} {ticket.instrument.symbol} to {fmt.money(request.trigger_price)}"
+    if ticket.modifies:
+        text = f"CHANGE {text}"
+    lines: list[Line] = [((" " + part, f"{side}+bold"),) for part in wrap(text, width - 2)]
+    return lines + _outcomes(request)
+
+
+def _outcomes(request: OrderRequest) -> list[Line]:
+    """What the exit plan would earn or lose from the limit price, before charges; empty where there is none."""
+    entry = request.price or request.trigger_price
+    spans: list[Span] = []
+    for words, price in (("stopped", request.stop), ("at target", request.target)):
+        if price and entry:
+            won = (price - entry) * request.side.sign * request.qty
+            spans += [(f" {words} ", "dim"), (fmt.money(won, sign=True), tone(won))]
+    return [(*spans, ("  before charges", "dim"))] if spans else []
 
 
 def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket, width: int) -> list[Line]:
@@ -163,13 +187,16 @@ def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket, width: int) 
     ]
     if answer.worst_price:
         pairs.append(("worst", fmt.money(answer.worst_price), "warn"))
+    if ticket.moves_stop:
+        pairs = []  # an order that is there already: nothing is paid for moving it
     lines: list[list[Span]] = [[]]
     for name, text, style in pairs:
         cell: list[Span] = [(f" {name} ", "dim"), (f"{text} ", style)]
         if lines[-1] and line_width((*lines[-1], *cell)) > width:
             lines.append([])
         lines[-1] += cell
-    return [((f" {clean(answer.effect)}" if answer.effect else "", "title+bold"),), *map(tuple, lines)]
+    effect = [((f" {part}", "title+bold"),) for part in wrap(clean(answer.effect), width - 2)]
+    return [*(effect or [()]), *(tuple(line) for line in lines if line)]
 
 
 _VERDICTS = {Verdict.WARN: ("WARN ", "warn"), Verdict.BLOCK: ("BLOCK", "error")}
@@ -190,7 +217,8 @@ def _checks(answer: Preview | None, ticket: Ticket, width: int, room: int) -> li
     passed = [clean(check.rule) for check in answer.checks if check.verdict is Verdict.PASS]
     if passed and not ticket.all_checks:
         whole = len(passed) == len(answer.checks)
-        text = f"all {len(passed)} checks pass" if whole else f"{len(passed)} of {len(answer.checks)} pass"
+        every = f"all {len(passed)} checks pass" if len(passed) > 1 else "the check passes"
+        text = every if whole else f"{len(passed)} of {len(answer.checks)} pass"
         lines.append(((f" {text}", "good"),))
     elif passed:
         for n, part in enumerate(wrap(", ".join(passed), width - 9)):
@@ -246,4 +274,5 @@ def _step(frame: Frame, ticket: Ticket, answer: Preview | None, send_key: str) -
     if why:
         return (head, (f"{why}: {send_key} is still locked", "warn"), *drop)
     side = "buy" if ticket.side is Side.BUY else "sell"
-    return (head, (f" {send_key} = SEND {ticket.side.value} ", f"{side}+reverse+bold"), *drop)
+    act = "CHANGE" if ticket.modifies else ticket.side.value
+    return (head, (f" {send_key} = SEND {act} ", f"{side}+reverse+bold"), *drop)
