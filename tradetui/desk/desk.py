@@ -163,7 +163,7 @@ class Desk:
         away = (request.price - (facts.last or 0)) * request.side.sign
         if request.order_type is OrderType.MARKET or (facts.last and request.price and away >= 0):
             return (
-                "its stop is taken away first, then the position is closed as asked: see the exit below",
+                "its stop is taken away first, then the position is closed",
                 True,
             )
         return (
@@ -186,10 +186,12 @@ class Desk:
             facts = replace(facts, pending_qty=0)
         checks = judge(facts)
         if words:
-            checks += (Check("stop", Verdict.WARN if becomes_exit else Verdict.BLOCK, words),)
+            # Getting out must not cost one more act: what happens to the stop is said, not asked.
+            checks += (Check("stop", Verdict.PASS if becomes_exit else Verdict.BLOCK, words),)
+        effect = f"{facts.effect}; {words}" if becomes_exit else facts.effect
         instrument, reference = facts.instrument, facts.reference
         if instrument is None or not reference or request.qty <= 0:
-            return Preview(request, checks, effect=facts.effect)
+            return Preview(request, checks, effect=effect)
         worst = Price(0)
         if request.order_type in (OrderType.MARKET, OrderType.SL_M) and facts.last:
             worst = self.worst_price(request, instrument, request.trigger_price or facts.last)
@@ -203,7 +205,7 @@ class Desk:
                 instrument, request.product, request.side, request.qty, price, self.books.now_ns
             ),
             worst_price=worst,
-            effect=facts.effect,
+            effect=effect,
         )
 
     def worst_price(self, request: OrderRequest, instrument: Instrument, last: Price) -> Price:
