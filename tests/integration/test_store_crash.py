@@ -83,7 +83,7 @@ store.close()
 def reader_of(folder: Path) -> JournalReader:
     """Reads the journal as far as it is whole, from a day on."""
 
-    def read(day: str) -> list[Numbered]:
+    def read(day: str, number: int) -> list[Numbered]:
         return [
             (path.stem, stored.number, stored.record)
             for path in journal_files(folder)

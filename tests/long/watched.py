@@ -215,7 +215,7 @@ def check_books(run: Watched, scratch: Path) -> list[tuple[str, int, Record]]:
         ledger = Ledger(opened.connection)
         before = contents(opened.connection)
         assert ledger.last == kept[-1][:2]
-        assert ledger.agrees(lambda day: [item for item in kept if item[0] >= day])
+        assert ledger.agrees(lambda day, _: [item for item in kept if item[0] >= day])
         assert ledger.rebuild(kept) == len(kept)
         assert contents(opened.connection) == before
     finally:

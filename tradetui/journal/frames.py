@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +25,14 @@ MAX_PAYLOAD: Final = 16 * 1024 * 1024
 """Most bytes in one record; a longer length field can only be damage."""
 GENESIS: Final = "0" * 64
 """What stands for the record before the very first one."""
+
+_TAIL: Final = re.compile(rb',"k":"([a-z_]+)","m":\{\},"n":(\d+),"p":"([0-9a-f]{64})","t":(-?\d+)\}\Z')
+"""What a payload ends with when its record has no ``meta``. Keys are sorted, and inside a string every quote has a
+backslash before it, so nothing in ``data`` can look like this."""
+_TAIL_BYTES: Final = 200
+
+Wanted = Callable[[RecordKind, int], bool]
+"""Whether the content of a record of this kind, with this number in its file, is of interest to the reader."""
 
 _IST = timezone(timedelta(hours=5, minutes=30))
 
@@ -84,13 +93,15 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("????-??-??.journal"))
 
 
-def read(path: Path, follows: str | None = None) -> Iterator[StoredRecord]:
+def read(path: Path, follows: str | None = None, wanted: Wanted | None = None) -> Iterator[StoredRecord]:
     """Read a journal file, checking every frame, number and hash.
 
     Args:
         path: The file.
         follows: Hash of the last record of the file before, which the first record must name; ``None`` leaves
             that unchecked.
+        wanted: Other records may come without their content, empty: JSON is most of the work of a start.
+            Their frames, numbers and hashes are checked all the same. ``None`` wants everything.
 
     Raises:
         JournalDamaged: At the first thing that is wrong; everything before it has been yielded.
@@ -98,19 +109,19 @@ def read(path: Path, follows: str | None = None) -> Iterator[StoredRecord]:
     """
     try:
         with path.open("rb") as file:
-            yield from _read(file, path.name, follows)
+            yield from _read(file, path.name, follows, wanted)
     except OSError as error:
         raise StorageError(f"cannot read the journal {path}: {error.strerror}") from error
 
 
-def _read(file: IO[bytes], name: str, previous: str | None) -> Iterator[StoredRecord]:
+def _read(file: IO[bytes], name: str, previous: str | None, wanted: Wanted | None) -> Iterator[StoredRecord]:
     magic = file.read(len(MAGIC))
     if magic != MAGIC:
         raise JournalDamaged(f"{name}: not a journal, or its first bytes are damaged", file=name)
     offset, number = len(MAGIC), 0
     while head := file.read(FRAME.size):
         number += 1
-        stored, wrong = _next(file, head, number, offset, previous)
+        stored, wrong = _next(file, head, number, offset, previous, wanted)
         if stored is None:
             words = f"{name}: record {number} at byte {offset} {wrong}"
             raise JournalDamaged(words, file=name, number=number, offset=offset)
@@ -119,7 +130,7 @@ def _read(file: IO[bytes], name: str, previous: str | None) -> Iterator[StoredRe
 
 
 def _next(
-    file: IO[bytes], head: bytes, number: int, offset: int, previous: str | None
+    file: IO[bytes], head: bytes, number: int, offset: int, previous: str | None, wanted: Wanted | None
 ) -> tuple[StoredRecord | None, str]:
     """The record behind a head; ``None`` and what is wrong when there is none that can be trusted."""
     if len(head) < FRAME.size:
@@ -133,9 +144,7 @@ def _next(
     if zlib.crc32(payload) != crc:
         return None, "fails its checksum"
     try:
-        row = json.loads(payload)
-        record = Record(row["t"], RecordKind(row["k"]), row["d"], row["m"])
-        said, said_number = row["p"], row["n"]
+        record, said_number, said = _record_in(payload, wanted)
     except (ValueError, KeyError, TypeError):
         return None, "is not a record of ours"
     if said_number != number:
@@ -145,6 +154,22 @@ def _next(
         return None, f"does not follow {before}"
     sha256 = hashlib.sha256(payload).hexdigest()
     return StoredRecord(record, number, offset, offset + FRAME.size + size, said, sha256), ""
+
+
+def _record_in(payload: bytes, wanted: Wanted | None) -> tuple[Record, int, str]:
+    """A payload's record, the number that it claims, and the hash that it names.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is none of ours.
+    """
+    if wanted is not None:
+        tail = _TAIL.search(payload, max(0, len(payload) - _TAIL_BYTES))
+        if tail is not None:
+            kind, number = RecordKind(tail[1].decode()), int(tail[2])
+            if not wanted(kind, number):
+                return Record(int(tail[4]), kind, {}), number, tail[3].decode()
+    row = json.loads(payload)
+    return Record(row["t"], RecordKind(row["k"]), row["d"], row["m"]), row["n"], row["p"]
 
 
 def read_days(folder: Path, first: str = "") -> Iterator[tuple[str, StoredRecord]]:
@@ -178,13 +203,18 @@ def last_hash(paths: list[Path]) -> str | None:
     for path in reversed(paths):
         found = ""
         try:
-            for stored in read(path):
+            for stored in read(path, wanted=nothing):
                 found = stored.sha256
         except JournalDamaged:
             return None
         if found:
             return found
     return GENESIS
+
+
+def nothing(kind: RecordKind, number: int) -> bool:
+    """Wants no record's content: only where the file ends, and its hash."""
+    return False
 
 
 def _first_names(path: Path) -> str:

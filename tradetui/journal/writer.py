@@ -21,6 +21,7 @@ from tradetui.journal.frames import (
     frame_of,
     is_cut,
     last_hash,
+    nothing,
     payload_of,
     read,
     read_days,
@@ -72,7 +73,7 @@ class Journal:
     def _resume(self, days: list[Path]) -> None:
         path, good = days[-1], len(MAGIC)
         try:
-            for stored in read(path):
+            for stored in read(path, wanted=nothing):
                 good, self._number, self._previous = stored.end, stored.number, stored.sha256
         except JournalDamaged:
             self._set_tail_aside(path, good)

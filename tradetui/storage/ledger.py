@@ -38,8 +38,9 @@ Place = tuple[str, int]
 Numbered = tuple[str, int, Record]
 """A record with its place."""
 
-JournalReader = Callable[[str], Iterable[Numbered]]
-"""Reads the journal from the file of a day on; an empty day means from the beginning."""
+JournalReader = Callable[[str, int], Iterable[Numbered]]
+"""Reads the journal from the file of a day on; an empty day means from the beginning. Records of that day before
+the number are known already: they may come without their content."""
 
 START: Final[Place] = ("", 0)
 _BATCH: Final = 2000
@@ -258,7 +259,7 @@ class Ledger:
         row = self._con.execute(
             "SELECT t_ns, kind, data FROM journal WHERE journal_day = ? AND journal_number = ?", [*self.last]
         ).fetchone()
-        for day, number, record in reader(self.last[0]):
+        for day, number, record in reader(*self.last):
             if (day, number) == self.last:
                 return row == (record.t_ns, record.kind.value, make.as_json(record.data))
             if (day, number) > self.last:
@@ -271,7 +272,7 @@ class Ledger:
         Returns:
             How many records were new; ``None`` when the journal does not hold what was taken in last.
         """
-        records = iter(reader(self.last[0]))
+        records = iter(reader(*self.last))
         if self.last != START:
             row = self._con.execute(
                 "SELECT t_ns, kind, data FROM journal WHERE journal_day = ? AND journal_number = ?",
@@ -283,11 +284,11 @@ class Ledger:
             record = found[2]
             if row != (record.t_ns, record.kind.value, make.as_json(record.data)):
                 return None
-        return self.catch_up(lambda _: records)
+        return self.catch_up(lambda *_: records)
 
     def catch_up(self, reader: JournalReader) -> int:
         """Take in what the journal has beyond the last record known here; return how many those were."""
-        records = iter(reader(self.last[0]))
+        records = iter(reader(*self.last))
         count = 0
         while batch := list(islice(records, _BATCH)):
             count += self.project(batch)
@@ -302,7 +303,7 @@ class Ledger:
             self._con.execute("INSERT INTO multipliers VALUES (?, ?)", [key, multiplier])
         self.last = START
         self._fold = self._load_fold()
-        return self.catch_up(lambda _: records)
+        return self.catch_up(lambda *_: records)
 
 
 def _plain_rows(record: Record, common: Row, place: Row) -> Iterator[tuple[str, Row]]:

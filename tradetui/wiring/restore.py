@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tradetui.desk import Desk
 from tradetui.desk.guard import Memory
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+NOT_NEEDED: Final = frozenset({RecordKind.WIRE, RecordKind.OPERATOR, RecordKind.TIMES})
+"""Kinds that nothing is folded from; `read_past` takes them without their content. Two thirds of a journal."""
+
 
 @dataclass(slots=True)
 class Past:
@@ -36,6 +39,7 @@ class Past:
     Attributes:
         orders: Last state of every order of the day, in order of creation, and of those of earlier days that still
             worked when last heard of (after-market orders live on; the others end by proof).
+        filled_before: Broker order id -> units that traded on the days before.
         fills: Trades of the day.
         openings: What the broker's positions showed today beyond its trades: carried over night.
         carried: Positions from the days before (for brokers that cannot tell themselves: paper).
@@ -51,6 +55,7 @@ class Past:
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
+    filled_before: dict[str, int] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
     carried: dict[PositionKey, Position] = field(default_factory=dict)
@@ -73,6 +78,7 @@ class Past:
 def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
     """Fold the whole journal: positions over all days, requests that still work, everything else of today."""
     past, before, risk, plans = Past(), _Before(), RiskFold(today), PlanFold()
+    orders: dict[str, Mapping[str, Any]] = {}
     for record in records:
         day = ist_date(record.t_ns)
         risk.take(record, day)
@@ -87,7 +93,9 @@ def read_past(records: Iterable[Record], today: date, tag_prefix: str) -> Past:
                 past.risk_reason = record.data["reason"]
             case _:
                 pass
-        _keep_request(record, day == today, past, tag_prefix)
+        _keep_request(record, day == today, past, orders, tag_prefix)
+    # Only now: an order has half a dozen records, and only the last of them counts.
+    past.orders = {tag: thaw(Order, data) for tag, data in orders.items()}
     past.risk, past.plans = risk.memory(), plans.plans()
     past.earned = Money(sum(position.realised for position in before.positions.values()))
     past.carried = {key: position.afresh() for key, position in before.positions.items() if position.qty}
@@ -121,16 +129,18 @@ def _move_money(record: Record, day: date, today: date, past: Past, before: _Bef
                 before.convert(day, one)
 
 
-def _keep_request(record: Record, is_today: bool, past: Past, tag_prefix: str) -> None:
+def _keep_request(
+    record: Record, is_today: bool, past: Past, orders: dict[str, Mapping[str, Any]], tag_prefix: str
+) -> None:
     """The newest state of an order, a GTT or a conversion; those of earlier days only while they may still work."""
     tag = ""
     match record.kind:
         case RecordKind.INTENT | RecordKind.ORDER:
-            order = thaw(Order, record.data)
-            tag = order.tag
+            tag, status = record.data["tag"], OrderStatus(record.data["status"])
             # An intent that never became more is looked for like everything of unknown outcome.
-            alive = order.status.working or order.status is OrderStatus.INTENT
-            _replace(past.orders, tag, order, alive or is_today)
+            _replace(orders, tag, record.data, status.working or status is OrderStatus.INTENT or is_today)
+            if not is_today and status.working and record.data["filled_qty"]:
+                past.filled_before[record.data["broker_id"]] = record.data["filled_qty"]
         case RecordKind.GTT:
             gtt = thaw(Gtt, record.data)
             tag = gtt.tag
@@ -217,6 +227,9 @@ class _Before:
 
 def give_back(past: Past, desk: Desk, t_ns: int) -> None:
     """Put the day so far into a new desk: orders, trades, latched risk state."""
+    for broker_id, qty in past.filled_before.items():
+        # What an order of yesterday had filled is in what was carried over night; its trades do not come again.
+        desk.portfolio.counted_before(broker_id, qty)
     # GTTs first: they say which orders came out of them.
     desk.manager.gtts.restore(list(past.gtts.values()), t_ns)
     desk.manager.restore(past.last_order_states(), past.sequence, t_ns)

@@ -124,6 +124,6 @@ def numbered(records: list[Record]) -> list[tuple[str, int, Record]]:
     return [numbering.next(item) for item in records]
 
 
-def reader(records: list[Record]) -> Callable[[str], list[tuple[str, int, Record]]]:
+def reader(records: list[Record]) -> Callable[[str, int], list[tuple[str, int, Record]]]:
     """Reads those records like a journal does; the list may grow."""
-    return lambda day: [item for item in numbered(records) if item[0] >= day]
+    return lambda day, _: [item for item in numbered(records) if item[0] >= day]

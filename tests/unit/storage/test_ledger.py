@@ -219,7 +219,7 @@ def test_any_cutting_and_any_repetition_gives_what_a_rebuild_gives(ledger: Ledge
 def reader_of(folder: Path) -> Any:
     """Reads a real journal from a day on, as the program does."""
 
-    def read(day: str) -> Iterator[Numbered]:
+    def read(day: str, number: int = 0) -> Iterator[Numbered]:
         for path in journal_files(folder):
             if path.stem >= day:
                 for stored in read_journal(path):
@@ -287,7 +287,7 @@ def test_a_ledger_that_disagrees_is_set_aside_and_made_anew(
 
 
 def test_a_damaged_journal_is_named_at_the_start(tmp_path: Path) -> None:
-    def broken(day: str) -> Iterator[Numbered]:
+    def broken(day: str, number: int) -> Iterator[Numbered]:
         yield from numbered(a_day()[:3])
         raise JournalDamaged("2025-12-15.journal: record 4 at byte 900 fails its checksum")
 

@@ -255,7 +255,7 @@ def test_a_ledger_of_the_first_layout_is_made_anew_from_the_journal(tmp_path: Pa
         old.execute(V1)
     call = Fill("t9", "b9", "", CALL.key, Side.BUY, 1, Price(10), Product.DELIVERY, T0_NS + 9)
     day = numbered([*two_days()[:4], record(RecordKind.FILL, call, 9)])
-    store = Store.open(tmp_path, ALL, journal=lambda first: [one for one in day if one[0] >= first])
+    store = Store.open(tmp_path, ALL, journal=lambda first, _: [one for one in day if one[0] >= first])
     assert any("from layout 1 to 2" in words for words in store.notices)
     assert len(store.fills()) == 3
     # The contract has left the instrument list; what a point of it is worth is remembered.
@@ -269,7 +269,7 @@ def test_a_ledger_that_was_deleted_comes_back_equal(tmp_path: Path) -> None:
     day = numbered(records)
 
     def opened() -> Store:
-        return Store.open(tmp_path, ALL, journal=lambda first: [one for one in day if one[0] >= first])
+        return Store.open(tmp_path, ALL, journal=lambda first, _: [one for one in day if one[0] >= first])
 
     contents = []
     for _ in range(2):
