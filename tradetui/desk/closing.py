@@ -10,13 +10,23 @@ in a circle. What is wanted is in the journal, so that a flatten goes on after a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tradetui.desk.books import Books
 from tradetui.desk.stop_terms import LAST_STEP, exit_price
+from tradetui.domain.gtt import Gtt, GttStrategy, RuleStatus
 from tradetui.domain.money import Price, format_rupees
-from tradetui.domain.order import EXIT_SOURCE, Order, OrderRequest, OrderStatus, OrderType, Product, Side
+from tradetui.domain.order import (
+    EXIT_SOURCE,
+    STOP_SOURCE,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Product,
+    Side,
+)
 from tradetui.domain.position import PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.execution.doubts import SECOND
@@ -31,6 +41,8 @@ COVER_WAIT_NS: Final = 10 * SECOND
 """How long the sale of longs waits for shorts to be covered: a covered short frees margin and never adds risk."""
 FILLS_DUE_NS: Final = 10 * SECOND
 """How long an exit waits for the trades of an order that is reported filled."""
+GTT_SHOWS_NS: Final = 5 * SECOND
+"""How long a GTT may take to show a change that the broker has taken, before it is cancelled instead."""
 TRADES_IN: Final = frozenset({"continuous", "pre-open", "closing auction"})
 """Phases in which an exit can be tried at all."""
 
@@ -46,7 +58,8 @@ class Want:
 
     Attributes:
         why: In words.
-        keep: Units that shall remain.
+        keep: Units that shall remain; what an entry adds meanwhile remains too.
+        qty: Units to be closed where some remain; 0 where all go.
         covers_first: One of many: shorts go before longs.
         since_ns: When it was asked for.
         tries: Exits that failed so far.
@@ -61,6 +74,7 @@ class Want:
     since_ns: int = 0
     tries: int = 0
     gave_up: str = ""
+    qty: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +82,7 @@ class _Progress:
     """How far one exit has come; made anew after a restart."""
 
     exit_tag: str = ""
+    sent: dict[str, None] = field(default_factory=dict)
     next_ns: int = 0
     chased_ns: int = 0
     step: int = 0
@@ -92,21 +107,37 @@ class Closing:
         self._amend = amend
         self.wanted: dict[PositionKey, Want] = {}
         self._progress: dict[PositionKey, _Progress] = {}
-        self._made_smaller: dict[str, int] = {}
+        self._made_smaller: dict[str, tuple[int, int]] = {}
 
     # --- asking ---------------------------------------------------------------------------------------
 
-    def want(
-        self, key: str, product: Product, why: str, *, keep: int = 0, covers_first: bool = False
-    ) -> None:
-        """Close a position, or all of it but ``keep`` units. An earlier reason stands while it is worked on."""
+    def want(self, key: str, product: Product, why: str, *, covers_first: bool = False) -> None:
+        """Close a position whole. An earlier reason stands while it is worked on."""
         at, old = (key, product), self.wanted.get((key, product))
-        if old is not None and not old.gave_up and old.keep <= keep:
-            return
         if old is not None and not old.gave_up:
+            if not old.keep:
+                return
             why = old.why  # asked for in part before, now for more
         self._progress[at] = _Progress()
-        self._set(Want(key, product, why, keep, covers_first, self._books.now_ns))
+        self._set(Want(key, product, why, 0, covers_first, self._books.now_ns))
+
+    def want_part(self, key: str, product: Product, why: str, qty: int) -> str:
+        """Close ``qty`` units of a position, on top of what is being closed already. Returns why not, or nothing."""
+        at, old, held = (key, product), self.wanted.get((key, product)), abs(self._books.held(key, product))
+        open_ = old if old is not None and not old.gave_up else None
+        if open_ is not None and not open_.keep:
+            return f"the position is being closed already: {open_.why}"
+        left = held - (self._surplus(at, open_) if open_ is not None else 0)
+        if not 0 < qty <= left:
+            return f"{left} of {held} units are left to close, not {qty}"
+        if qty == left:
+            self.want(key, product, why)
+        elif open_ is not None:
+            self._set(replace(open_, keep=left - qty, qty=open_.qty + qty if open_.qty else 0))
+        else:
+            self._progress[at] = _Progress()
+            self._set(Want(key, product, why, left - qty, False, self._books.now_ns, qty=qty))
+        return ""
 
     def active(self, key: str, product: Product) -> bool:
         """Whether a position is being closed whole right now, so that nothing else may touch its exits."""
@@ -119,8 +150,8 @@ class Closing:
             self._drop(at)
 
     def clear(self) -> None:
-        """Close nothing any more."""
-        for at in sorted(self.wanted):
+        """Call back what was to be closed with everything else; an exit of its own (a stop, a person's) goes on."""
+        for at in sorted(at for at, want in self.wanted.items() if want.covers_first):
             self._drop(at)
 
     def restore(self, wants: list[Want]) -> None:
@@ -163,7 +194,8 @@ class Closing:
         else:
             progress.missing_since_ns = 0
         held, working = books.held(*at), manager.working(*at)
-        if not held or abs(held) <= want.keep:
+        surplus = self._surplus(at, want)
+        if surplus <= 0:
             if self._cleared(at, want, held, working):
                 self._drop(at)
             return
@@ -179,13 +211,33 @@ class Closing:
             return
         exits = [order for order in working if order.request.side is side]
         ours = [order for order in exits if order.request.source == EXIT_SOURCE]
+        phase = books.market(at[0]).phase
+        if phase not in TRADES_IN and not ours:
+            # Before anything that protects is taken away: no exit could follow it.
+            self._give_up(want, f"the market is {phase} for this instrument")
+            return
         others = [order for order in exits if order.request.source != EXIT_SOURCE]
         progress.had_stop |= bool(others)
-        if not self._made_room(at, want, held, others):
+        if not self._made_room(at, 0 if not want.keep else abs(held) - surplus, held, others):
             return
         if progress.had_stop and not progress.stop_gone_ns:
             progress.stop_gone_ns = books.now_ns
-        self._exit(at, want, abs(held) - want.keep, ours)
+        self._exit(at, want, surplus, ours)
+
+    def _surplus(self, at: PositionKey, want: Want) -> int:
+        """Units that are still to be closed."""
+        surplus = abs(self._books.held(*at)) - want.keep
+        if not want.keep or not want.qty:
+            return surplus
+        done = sum(
+            order.filled_qty
+            for order in self._books.manager.orders.values()
+            if order.request.source == EXIT_SOURCE
+            and (order.request.instrument_key, order.request.product) == at
+            and order.created_ns >= want.since_ns
+        )
+        # An entry that fills meanwhile was not meant.
+        return min(surplus, want.qty - done)
 
     def _cleared(self, at: PositionKey, want: Want, held: int, working: list[Order]) -> bool:
         """The position is as small as it shall be: whether nothing of it works any more."""
@@ -196,16 +248,17 @@ class Closing:
         gtts = False if held else self._gtts_cancelled(at)
         return not left and not gtts
 
-    def _made_room(self, at: PositionKey, want: Want, held: int, others: list[Order]) -> bool:
+    def _made_room(self, at: PositionKey, keep: int, held: int, others: list[Order]) -> bool:
         """Whether resting exits leave the units free that are to be closed; takes them away where not."""
-        if not want.keep:
+        if not keep:
             gtts = self._gtts_cancelled(at)
             for order in others:
                 self._books.cancel(order)
             return not others and not gtts
-        over = sum(order.pending_qty for order in others) - want.keep
+        gtts_fit = self._gtts_fit(at, keep, held)
+        over = sum(order.pending_qty for order in others) - keep
         if over <= 0:
-            return not any(order.modify_pending or order.cancel_pending for order in others)
+            return gtts_fit and not any(order.modify_pending or order.cancel_pending for order in others)
         for order in sorted(others, key=lambda order: not order.request.is_resting_stop):
             if over <= 0:
                 break
@@ -221,10 +274,29 @@ class Closing:
         """Leave ``left`` units of a stop; a change that is refused leaves the cancel, which always makes room."""
         if order.modify_pending or order.cancel_pending:
             return
-        wanted = order.filled_qty + left
-        if self._made_smaller.get(order.tag) == wanted or self._amend(order, wanted, None, None):
+        wanted, now_ns = order.filled_qty + left, self._books.now_ns
+        asked_qty, _ = self._made_smaller.get(order.tag, (0, 0))
+        if asked_qty == wanted or self._amend(order, wanted, None, None):
             self._books.cancel(order)
-        self._made_smaller[order.tag] = wanted
+        self._made_smaller[order.tag] = (wanted, now_ns)
+
+    def _gtts_fit(self, at: PositionKey, keep: int, held: int) -> bool:
+        """Whether GTTs would sell no more than what remains: our own are made smaller, others cancelled."""
+        gtts, fit, now_ns = self._books.gtts, True, self._books.now_ns
+        for gtt in self._books.gtts_of(*at):
+            if not _may_close(gtt, held):
+                continue  # it would add to the position
+            if gtt.request.qty <= keep and not (gtt.modify_pending or gtt.cancel_pending):
+                continue
+            fit = False
+            asked_qty, asked_ns = self._made_smaller.get(gtt.tag, (0, 0))
+            if gtt.modify_pending or (asked_qty == keep and now_ns - asked_ns < GTT_SHOWS_NS):
+                continue  # its book tells soon
+            ours = gtt.request.source == STOP_SOURCE and gtts is not None and asked_qty != keep
+            if not ours or gtts is None or gtts.modify(gtt.tag, now_ns, replace(gtt.request, qty=keep)):
+                self._books.cancel(gtt)
+            self._made_smaller[gtt.tag] = (keep, now_ns)
+        return fit
 
     def _gtts_cancelled(self, at: PositionKey) -> bool:
         """Cancel the GTTs of a position: once it is gone, each would open a new one. Whether any may still rest."""
@@ -250,14 +322,9 @@ class Closing:
         if any(order.cancel_pending or order.modify_pending for order in ours):
             return
         if pending == surplus:
-            for order in ours:
-                self._chase(at, want, order)
+            self._chase(at, want, ours)
             return
         if books.now_ns < progress.next_ns:
-            return
-        phase = books.market(at[0]).phase
-        if phase not in TRADES_IN:
-            self._give_up(want, f"the market is {phase} for this instrument")
             return
         sent, words = self._send(self._request(at, want, surplus - pending))
         if sent is None or not sent.status.working:
@@ -266,6 +333,7 @@ class Closing:
             self._failed(want, words)
             return
         progress.exit_tag, progress.chased_ns = sent.tag, books.now_ns
+        progress.sent[sent.tag] = None
 
     def _request(self, at: PositionKey, want: Want, qty: int) -> OrderRequest:
         """The next exit: a limit near the market while prices are known, else a protected market order."""
@@ -290,46 +358,52 @@ class Closing:
             reason=want.why,
         )
 
-    def _chase(self, at: PositionKey, want: Want, order: Order) -> None:
-        """An exit rests unfilled: nearer to the other side, step by step, up to the bound."""
+    def _chase(self, at: PositionKey, want: Want, ours: list[Order]) -> None:
+        """Exits rest unfilled: all of them nearer to the other side, step by step, up to the bound."""
         books, progress = self._books, self._progress[at]
         # Fills in part do not put the chase off: what is left is what matters.
-        if books.now_ns - (progress.chased_ns or order.updated_ns) < CHASE_EVERY_NS:
+        if books.now_ns - (progress.chased_ns or ours[0].updated_ns) < CHASE_EVERY_NS:
             return
         progress.chased_ns = books.now_ns
-        if order.request.order_type is not OrderType.LIMIT:
-            # What is left of a protected market order rests at its bound: take it back and send it anew.
-            self._books.cancel(order)
+        limits = [order for order in ours if order.request.order_type is OrderType.LIMIT]
+        for order in ours:
+            if order not in limits:
+                # What is left of a protected market order rests at its bound: take it back and send it anew.
+                books.cancel(order)
+        if not limits:
             return
-        instrument = books.instrument(at[0])
         at_bound = progress.step >= LAST_STEP
         progress.step = min(progress.step + 1, LAST_STEP)
-        sign = -order.request.side.sign
+        if at_bound:
+            words = f"the exit rests unfilled at {format_rupees(limits[0].request.price)}"
+            if self._failed(want, words).gave_up:
+                return
+        instrument, sign = books.instrument(at[0]), -limits[0].request.side.sign
         market = books.market(at[0])
         price = exit_price(instrument, market, books.limits, sign, progress.step) if instrument else None
-        if at_bound:
-            words = f"the exit rests unfilled at {format_rupees(order.request.price)}"
-            want = self._failed(want, words)
-            if want.gave_up:
-                return
-        if price is None:
-            self._books.cancel(order)
-        elif (price - order.request.price) * order.request.side.sign > 0:
-            words = self._amend(order, None, price, None)
-            if words:
-                self._say(at, words)
+        for order in limits:
+            if price is None:
+                books.cancel(order)
+            elif (price - order.request.price) * order.request.side.sign > 0:
+                words = self._amend(order, None, price, None)
+                if words:
+                    self._say(at, words)
 
     def _count_failure(self, at: PositionKey, want: Want) -> Want:
-        """Look at the last exit: one that ended without its fill is counted, and the next waits a little."""
+        """Look at the exits that ended: one without any fill is counted, and the next waits a little."""
         progress = self._progress[at]
-        last = self._books.manager.orders.get(progress.exit_tag)
-        if last is None or not last.status.terminal:
-            return want
-        progress.exit_tag = ""
-        if last.status is OrderStatus.FILLED or last.filled_qty:
-            return want
-        progress.next_ns = last.updated_ns + EXIT_RETRY_NS
-        return self._failed(want, last.message or f"the exit was {last.status.value}")
+        for tag in list(progress.sent):
+            last = self._books.manager.orders[tag]
+            if not last.status.terminal:
+                continue
+            del progress.sent[tag]
+            if progress.exit_tag == tag:
+                progress.exit_tag = ""
+            if last.filled_qty or want.gave_up:
+                continue
+            progress.next_ns = last.updated_ns + EXIT_RETRY_NS
+            want = self._failed(want, last.message or f"the exit was {last.status.value}")
+        return want
 
     def _failed(self, want: Want, words: str) -> Want:
         want = replace(want, tries=want.tries + 1)
@@ -371,6 +445,14 @@ class Closing:
 
 
 _UNDER_WAY: Final = frozenset({OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN})
+
+
+def _may_close(gtt: Gtt, held: int) -> bool:
+    """Whether a GTT may send an order on the exit's side of a position: its entry, or an exit of a filled entry."""
+    if gtt.request.side.sign * held < 0:
+        return True
+    entry = next((one for one in gtt.rules if one.rule.strategy is GttStrategy.ENTRY), None)
+    return entry is not None and entry.status is RuleStatus.COMPLETED
 
 
 def _name(at: PositionKey) -> dict[str, str]:

@@ -102,12 +102,9 @@ class Desk:
         facts = self.facts.of(request, score)
         words, becomes_exit = self._beside_its_exit(facts)
         if becomes_exit:
-            key, product, left = (
-                request.instrument_key,
-                request.product,
-                abs(facts.position_qty) - request.qty,
-            )
-            self.closing.want(key, product, f"{request.side.value.lower()} by {request.source}", keep=left)
+            key, product = request.instrument_key, request.product
+            why = f"{request.side.value.lower()} by {request.source}"
+            words = self.closing.want_part(key, product, why, request.qty) or words
         words = words or refusal(judge(facts))
         if words:
             self._note(RecordKind.DECISION, {"request": freeze(request), "refused": words})
@@ -129,9 +126,10 @@ class Desk:
             self.protection.entry_placed(order)
         return order
 
-    def _place_part(self, request: OrderRequest) -> Order | None:
-        """Place one part of a parent that was let through as a whole."""
-        return self._place(self.facts.of(request, member=True))
+    def _place_part(self, request: OrderRequest, reducing: bool) -> Order | None:
+        """Place one part of a parent that was let through as a whole; one that was to reduce must do so still."""
+        facts = self.facts.of(request, member=True)
+        return None if reducing and not facts.reducing else self._place(facts)
 
     def send_exit(self, request: OrderRequest) -> tuple[Order | None, str]:
         """Send an exit of ours through the gate: the order, or why not."""
@@ -240,7 +238,7 @@ class Desk:
                     self.facts.funds_read(event.asked_ns)
                 self.guard.on_snapshot(event)
                 self.guard.after_fills()
-                if event.positions is not None:
+                if self.manager.positions.compared:
                     self.protection.account_seen()
             case JournalEvent():
                 self.books.journal_problem = event.problem
@@ -365,7 +363,9 @@ class Desk:
         """Facts for the new terms of a working order, which is not measured against itself."""
         # A person asks, whoever placed it.
         source = new.source if new.is_exit else "manual"
-        facts = self.facts.of(replace(new, qty=new.qty - order.filled_qty, source=source))
+        # An after-market order is an order like any other once the market has opened.
+        amo = new.amo and self.books.market(new.instrument_key).phase == "closed"
+        facts = self.facts.of(replace(new, qty=new.qty - order.filled_qty, source=source, amo=amo))
         blocked = self.facts.of(replace(order.request, qty=order.pending_qty)).margin_needed
         return replace(
             facts,

@@ -1,8 +1,9 @@
 """Parent orders: the slices of one large order, the legs of one basket. Sent one after the other, never blindly.
 
-The gate has judged the parent as a whole. Its parts leave in order: each waits until the one before was accepted,
-and a later stage until everything before it has filled. A part that is refused stops the rest; what was placed is
-kept, and that is said plainly. After a restart an unfinished parent places nothing more.
+The gate has judged the parent as a whole. Its parts leave in order: each waits until the exchange has taken the one
+before (the broker's acknowledgement alone comes before its own risk checks), and a later stage until everything before it
+has filled. A part that is refused stops the rest; what was placed is kept, and that is said plainly. After a restart
+an unfinished parent places nothing more.
 """
 
 from __future__ import annotations
@@ -64,10 +65,13 @@ class Groups:
     Args:
         books: What the desk knows.
         prefix: Beginning of our labels.
-        place: Places an order that the gate has let through with its parent; ``None`` when it was not.
+        place: Places an order that the gate has let through with its parent (whether it was to reduce a position);
+            ``None`` when it was not.
     """
 
-    def __init__(self, books: Books, prefix: str, place: Callable[[OrderRequest], Order | None]) -> None:
+    def __init__(
+        self, books: Books, prefix: str, place: Callable[[OrderRequest, bool], Order | None]
+    ) -> None:
         self._books = books
         self._prefix = prefix
         self._place = place
@@ -109,7 +113,7 @@ class Groups:
     def _step(self, parent: Parent) -> None:
         while parent.state == "placing":
             orders = [self._books.manager.orders[tag] for tag in parent.tags]
-            if any(order.status in _NOT_ANSWERED for order in orders):
+            if any(_under_way(order) for order in orders):
                 return
             bad = next((order for order in orders if _failed(order)), None)
             if bad is not None:
@@ -124,10 +128,10 @@ class Groups:
             if self._waits(parent, part, orders):
                 return
             words = self._not_now(part)
-            order = None if words else self._place(part.request)
+            order = None if words else self._place(part.request, part.reducing)
             if order is None:
                 number = len(orders) + 1
-                words = words or "it was asked for before"
+                words = words or ("nothing is left to close" if part.reducing else "it was asked for before")
                 self._stop(
                     parent, f"{_part_word(parent)} {number} of {len(parent.parts)} was not sent: {words}"
                 )
@@ -180,6 +184,12 @@ class Groups:
         self.parents[parent.label] = parent
         self._books.note(RecordKind.GROUP, freeze(parent))
         return parent
+
+
+def _under_way(order: Order) -> bool:
+    """Whether nobody knows yet if the exchange takes an order; an after-market one has done all it can today."""
+    checked = order.status is OrderStatus.PENDING and not order.raw_status.lower().startswith("after market")
+    return checked or order.status in _NOT_ANSWERED
 
 
 def _failed(order: Order) -> bool:

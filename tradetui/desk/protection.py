@@ -228,7 +228,7 @@ class Protection:
         managed, plan = self.plans.get(at), plan_of(request)
         known = managed is not None and (managed.plan, managed.side) == (plan, request.side)
         # Slices of one parent carry the same plan: a stop that has trailed does not fall back.
-        if managed is None or (first and not known):
+        if managed is None or managed.side is not request.side or (first and not known):
             self._set(self._fresh(*at, request.side, plan, request.source))
 
     def _sweep(self) -> None:

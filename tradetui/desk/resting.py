@@ -54,6 +54,8 @@ class _Rest:
     asked: tuple[str, int, int] | None = None
     triggered_ns: int = 0
     chases: int = 0
+    gtt_tag: str = ""
+    gtts_refused: int = 0
 
 
 class Resting:
@@ -102,13 +104,18 @@ class Resting:
         fired = next((o for o in stops if self._books.is_child_of_gtt(o)), None)
         if fired is not None:
             # A GTT has triggered: its order is the stop now, and nothing is put beside it.
-            if not _busy(fired) and fired.status is OrderStatus.OPEN:
-                self._chase(managed, rest, fired)
+            self._keep_fired(managed, held, rest, fired, stops)
             return
         if managed.plan.overnight and self._books.gtts is not None:
             self._without(rest, stops)
             if not stops:
-                self._keep_gtt(managed, held, self._books.gtts)
+                self._keep_gtt(managed, held, self._books.gtts, rest)
+            return
+        old = self.gtts(managed)
+        for gtt in old:
+            self._books.cancel(gtt)
+        if old and not stops:
+            rest.words = "its GTT is taken away first"
             return
         if not managed.stop:
             self._without(rest, stops)
@@ -135,14 +142,26 @@ class Resting:
         else:
             self._move(managed, rest, stops)
 
+    def _keep_fired(self, managed: Managed, held: int, rest: _Rest, fired: Order, stops: list[Order]) -> None:
+        """The order of a GTT has the size that the GTT had: never more than the position, and chased."""
+        if _busy(fired) or not self._changes_taken(rest, stops):
+            return
+        over = sum(order.pending_qty for order in stops) + self._other_orders(managed) - abs(held)
+        if over > 0:
+            self._shrink(rest, [fired], over)
+        elif fired.status is OrderStatus.OPEN:
+            self._chase(managed, rest, fired)
+
     # --- sizes ----------------------------------------------------------------------------------------
 
     def _other_exits(self, managed: Managed, held: int) -> int:
         """Units that other working orders on the exit side may still take, or a GTT guards at the broker."""
-        working = self._books.manager.working(*managed.at)
-        return self._books.guarded_by_gtt(*managed.at, held) + sum(
+        return self._books.guarded_by_gtt(*managed.at, held) + self._other_orders(managed)
+
+    def _other_orders(self, managed: Managed) -> int:
+        return sum(
             order.pending_qty
-            for order in working
+            for order in self._books.manager.working(*managed.at)
             if order.request.side is managed.side.opposite and not order.request.is_resting_stop
         )
 
@@ -307,7 +326,7 @@ class Resting:
 
     # --- GTT ------------------------------------------------------------------------------------------
 
-    def _keep_gtt(self, managed: Managed, held: int, gtts: GttBook) -> None:
+    def _keep_gtt(self, managed: Managed, held: int, gtts: GttBook, rest: _Rest) -> None:
         """One SINGLE GTT on the exit side, for the whole position.
 
         It knows nothing of positions: it is an order that would open one if ours is gone by then, so it is
@@ -326,15 +345,28 @@ class Resting:
         )  # fmt: skip
         self._gtt_next_ns[at] = now_ns + MOVE_EVERY_NS
         if not ours:
-            if qty:
-                gtts.place(request, now_ns)
+            if qty and not self._gtt_failed(at, rest):
+                placed = gtts.place(request, now_ns)
+                rest.gtt_tag = placed.tag if placed is not None else ""
             return
+        rest.gtts_refused, rest.words = 0, ""
         for extra in ours[1:] if qty else ours:
             self._books.cancel(extra)
         first = ours[0]
         busy = first.status is not GttStatus.ACTIVE or first.cancel_pending or first.modify_pending
         if qty and not busy and (first.request.qty, first.request.rules) != (qty, (rule,)):
             gtts.modify(first.tag, now_ns, request)
+
+    def _gtt_failed(self, at: PositionKey, rest: _Rest) -> bool:
+        """Whether the last GTT came to nothing, and the next has to wait: a broker that says no is not asked in a circle."""
+        last = self._books.manager.gtts.gtts.get(rest.gtt_tag)
+        if last is None:
+            return False
+        rest.gtt_tag, rest.words = "", f"its GTT was {last.status.value}: {last.message}".rstrip(": ")
+        rest.gtts_refused += 1
+        tired = rest.gtts_refused % STOP_TRIES == 0
+        self._gtt_next_ns[at] = self._books.now_ns + (STOP_REST_NS if tired else STOP_RETRY_NS)
+        return True
 
     def gtts(self, managed: Managed) -> list[Gtt]:
         """Our protective GTTs of a position."""
@@ -350,7 +382,7 @@ class Resting:
         """Why no stop covers the whole position right now; empty when one does."""
         rest = self._rests.get(managed.at, _Rest())
         if managed.plan.overnight and self._books.gtts is not None:
-            return self._why_no_gtt(managed, held)
+            return self._why_no_gtt(managed, held, rest)
         stops = self.stops(managed)
         resting = [order for order in stops if order.status is OrderStatus.TRIGGER_PENDING]
         covered = sum(order.pending_qty for order in resting)
@@ -369,12 +401,14 @@ class Resting:
             return "the stop is not acknowledged yet"
         return f"{rest.words}; watched by us" if rest.words else "no stop has been sent yet; watched by us"
 
-    def _why_no_gtt(self, managed: Managed, held: int) -> str:
+    def _why_no_gtt(self, managed: Managed, held: int, rest: _Rest) -> str:
         resting = [gtt for gtt in self.gtts(managed) if gtt.status is GttStatus.ACTIVE]
         covered = sum(gtt.request.qty for gtt in resting)
         if covered >= abs(held):
             return ""
-        return f"the GTT covers {covered} of {abs(held)}" if covered else "its GTT is not at the broker yet"
+        if covered:
+            return f"the GTT covers {covered} of {abs(held)}"
+        return f"{rest.words}; watched by us" if rest.words else "its GTT is not at the broker yet"
 
 
 def _busy(order: Order) -> bool:

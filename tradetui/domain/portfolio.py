@@ -85,6 +85,10 @@ class Portfolio:
         self._flow[at] = self._flow.get(at, 0) + cash
         return True
 
+    def counted_before(self, broker_id: str, qty: int) -> None:
+        """``qty`` units of an order traded on an earlier day: they are part of what was carried over night."""
+        self.filled_by_order[broker_id] = max(qty, self.filled_by_order.get(broker_id, 0))
+
     def open_with(self, opening: Opening) -> None:
         """Put a carried position under the fills of today."""
         side = Side.BUY if opening.qty > 0 else Side.SELL

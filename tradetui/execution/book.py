@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.events import OrderUpdate
 from tradetui.domain.order import Fill, Order, Product, Side
 from tradetui.domain.portfolio import Portfolio
@@ -70,6 +73,18 @@ class OrderBook:
             if order.filled_qty <= booked.get(order.broker_id, 0):
                 del self._owing[tag]
         return list(self._owing.values())
+
+    def _end_owing(self, day: date) -> list[str]:
+        """Trades of a day that is over come no more: what they lack shows in what was carried over night."""
+        words = []
+        for order in self._incomplete():
+            if order.broker_id and ist_date(order.updated_ns) <= day:
+                lacks = order.filled_qty - self._portfolio.filled_by_order.get(order.broker_id, 0)
+                words.append(
+                    f"{lacks} units of {order.tag} were reported filled, and their trades never came"
+                )
+                self._portfolio.counted_before(order.broker_id, order.filled_qty)
+        return words
 
     def _put(self, order: Order) -> None:
         """Keep an order's state."""

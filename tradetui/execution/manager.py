@@ -396,8 +396,6 @@ class OrderManager(OrderBook):
                 order = replace(order, cancel_pending=False, modify_pending=False)
                 self._store(order)
             if order.status in (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN):
-                if order.status is OrderStatus.INTENT:
-                    order = replace(order, status=OrderStatus.SENT)
                 self._doubt(order, t_ns, order.message or "the program stopped before the answer came")
 
     # --- reading --------------------------------------------------------------------------------------
@@ -496,5 +494,7 @@ class OrderManager(OrderBook):
         today = ist_date(t_ns)
         if self._today is not None and today > self._today:
             self.positions.turn_day(today)
+            for words in self._end_owing(self._today):
+                self._note(RecordKind.RECONCILE, {"found": words})
             self.reconcile_soon()
         self._today = max(today, self._today or today)

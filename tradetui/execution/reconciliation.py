@@ -58,7 +58,8 @@ class PositionCheck:
         self._portfolio = portfolio
         self._conversions = conversions
         self._note = note
-        self._compared = False
+        self.compared = False
+        """Whether the broker's positions were ever compared: before that nobody knows what was carried over night."""
         self._rolled_on: date | None = None
         self.differences: dict[PositionKey, tuple[int, int]] = {}
         """Position -> (ours, the broker's), as last found."""
@@ -73,7 +74,7 @@ class PositionCheck:
     def compare(self, theirs: Sequence[BrokerPosition], t_ns: int) -> None:
         """Compare with the broker's positions. Every fill that is known must be booked by now."""
         said = {(p.instrument_key, p.product): p for p in theirs}
-        first, self._compared = not self._compared, True
+        first, self.compared = not self.compared, True
         differences = {
             key: pair
             for key, pair in self._portfolio.unexplained(theirs).items()

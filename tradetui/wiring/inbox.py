@@ -54,7 +54,7 @@ class Beginning:
         instruments: Known from the start, by slot.
         looked_at: Keys that strategies look at; empty means every tradable instrument.
         silence_s: Exchange seconds without a frame after which the feed counts as down.
-        orders, openings, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
+        orders, openings, filled_before, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
         signals: How many the day has had, so that their numbers go on.
         gtts, conversions, moves, plans: As in `restore.Past`; ``moves_after`` says how many trades came before each move.
     """
@@ -69,6 +69,7 @@ class Beginning:
     silence_s: float = 15.0
     orders: tuple[Order, ...] = ()
     openings: tuple[Opening, ...] = ()
+    filled_before: dict[str, int] = field(default_factory=dict)
     fills: tuple[Fill, ...] = ()
     sequence: int = 0
     risk_state: RiskState = RiskState.ACTIVE
@@ -87,6 +88,7 @@ class Beginning:
             self,
             orders=tuple(past.last_order_states()),
             openings=tuple(past.openings),
+            filled_before=dict(past.filled_before),
             fills=tuple(past.fills),
             sequence=past.sequence,
             risk_state=past.risk_state,
@@ -118,6 +120,7 @@ class Beginning:
         past = Past(
             orders={order.tag: order for order in self.orders},
             openings=list(self.openings),
+            filled_before=dict(self.filled_before),
             fills=list(self.fills),
             sequence=self.sequence,
             risk_state=self.risk_state,
