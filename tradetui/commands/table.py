@@ -196,6 +196,9 @@ def place(
         str, typer.Option("--client-id", help="A name of your own: sent again with it, it is sent once.")
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why, kept with the order.")] = "",
+    amo: Annotated[
+        bool, typer.Option("--amo", help="The market is closed: send it for the next open (after-market order).")
+    ] = False,
     script: Script = "",
     wait: Wait = 5.0,
     home: Home = None,
@@ -206,8 +209,8 @@ def place(
     _write(
         "place", home, as_json, as_csv, instrument=instrument, side=side, qty=qty, price=price,
         trigger_price=trigger, type=form, product=product, validity=validity, disclosed_qty=disclosed,
-        protection_pct=protection, stop=stop, target=target, client_id=client_id, reason=reason, script=script,
-        wait=wait,
+        protection_pct=protection, stop=stop, target=target, client_id=client_id, reason=reason, amo=amo,
+        script=script, wait=wait,
     )  # fmt: skip
 
 

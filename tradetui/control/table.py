@@ -145,7 +145,7 @@ async def _charges(console: Console, args: Args) -> Mapping[str, Any]:
 
 _TERMS: Final = (
     "instrument", "side", "qty", "product", "type", "price", "trigger_price", "validity", "disclosed_qty",
-    "protection_pct", "stop", "target", "reason", "client_id", "script", "wait",
+    "protection_pct", "stop", "target", "reason", "client_id", "amo", "script", "wait",
 )  # fmt: skip
 
 REQUESTS: Final[Mapping[str, Asked]] = {

@@ -283,6 +283,7 @@ class Writes:
             stop=price(args, "stop") or Price(0),
             target=price(args, "target") or Price(0),
             client_id=_client_id(args),
+            amo=bool(args.get("amo")),
         )
 
     def _known(self, request: OrderRequest) -> Order | None:

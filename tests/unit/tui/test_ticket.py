@@ -14,6 +14,7 @@ from tradetui.domain.order import OrderRequest, OrderType, Product, Side, Validi
 from tradetui.domain.view import Check, InstrumentRow, Preview, Verdict
 from tradetui.tui import ticket as tk
 from tradetui.tui.actions import Context, KeyMap
+from tradetui.tui.panes.ticket_view import sentence
 from tradetui.tui.ticket import Field, Outcome, Phase, Ticket
 
 KEYMAP = KeyMap()
@@ -351,3 +352,14 @@ def test_prices_on_fine_ticks_keep_four_digits() -> None:
     currency = InstrumentRow("NCD_FO|1", "USDINR", "USDINR", "NCD_FO", "FUT", 1000, 25)
     assert tk.price_text(Price(891_225), 25) == "89.1225"
     assert keys(tk.open_ticket(currency, Side.BUY, "c", price="89.1225"), "@", "+").price == "89.1250"
+
+
+def test_a_ticket_opened_while_the_market_is_closed_is_labelled_as_one_for_the_next_open() -> None:
+    ticket = keys(tk.open_ticket(RELIANCE, Side.BUY, "c1", price="1502.40", amo=True), "5", "enter")
+    assert ticket.request is not None
+    assert ticket.request.amo
+    assert "AMO" in sentence(ticket.request, "RELIANCE", 1)
+    plain = keys(fresh(), "5", "enter")
+    assert plain.request is not None
+    assert not plain.request.amo
+    assert "AMO" not in sentence(plain.request, "RELIANCE", 1)

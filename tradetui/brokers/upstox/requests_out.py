@@ -101,8 +101,8 @@ def place_body(command: PlaceOrder) -> dict[str, Any]:
         "trigger_price": to_rupees(request.trigger_price),
         "validity": request.validity.value,
         "disclosed_quantity": request.disclosed_qty,
-        # Must be there and is ignored: the broker's session clock decides.
-        "is_amo": False,
+        # Must be there and is ignored: the broker's session clock decides. It is what the user was told.
+        "is_amo": request.amo,
         "tag": command.tag,
         # We slice ourselves, each child under a tag of its own.
         "slice": False,
