@@ -39,10 +39,21 @@ def search(terminal: Terminal, words: str, symbol: str) -> None:
     terminal.until(lambda text: re.search(rf">{symbol} ", text) is not None, f"{symbol} to be selected")
 
 
-def reviewed(terminal: Terminal, key: str, side: str, qty: int, symbol: str, *, price: str = "") -> None:
+def reviewed(
+    terminal: Terminal,
+    key: str,
+    side: str,
+    qty: int,
+    symbol: str,
+    *,
+    price: str = "",
+    stop: str = "",
+    ready: str = "",
+) -> None:
     """Fill in a ticket and bring it under review: a market order, or a limit order with a price.
 
-    Side and quantity arrive in one read, on purpose.
+    Side and quantity arrive in one read, on purpose. ``stop`` is that of the position; ``ready`` are the words
+    that end the wait, by default those of an order that may be sent. A stop needs a price beside it.
     """
     terminal.type(f"{key}{qty}")
     terminal.until(lambda text: f"{side} {symbol}" in text and "[LIMIT" in text, "the ticket")
@@ -52,8 +63,13 @@ def reviewed(terminal: Terminal, key: str, side: str, qty: int, symbol: str, *, 
     else:
         terminal.press("Tab", "Left")
         terminal.until(lambda text: "[MARKET" in text, "the order type to be MARKET")
+    if stop:
+        # From the price backwards: type, quantity, and from the end: trail, target, stop.
+        terminal.press(*["Up"] * 5)
+        terminal.type(stop)
+        terminal.until(lambda text: f"stop [{stop}" in text, "the stop")
     terminal.press("Enter")
-    terminal.until(lambda text: f"F9 = SEND {side}" in text, "the review")
+    terminal.until(lambda text: (ready or f"F9 = SEND {side}") in text, "the review")
     terminal.keep(f"review-{side.lower()}")
 
 
@@ -72,6 +88,37 @@ def send_limit(terminal: Terminal, key: str, side: str, qty: int, symbol: str, p
     terminal.press_until("F9", lambda text: "Ticket" not in text)
     terminal.type("6")
     terminal.until(lambda text: rests.search(text) is not None, "the order to rest")
+
+
+def rows_of(text: str, symbol: str) -> list[str]:
+    """Rows of the orders pane that are about an instrument."""
+    return [line for line in text.splitlines() if re.search(rf"\d/\d+ {symbol} ", line)]
+
+
+def order_row(terminal: Terminal, pattern: str, what: str, timeout_s: float = 40.0) -> re.Match[str]:
+    """Wait for a row of the orders pane, and return what it matched."""
+    line = re.compile(pattern)
+    found = line.search(terminal.until(lambda text: line.search(text) is not None, what, timeout_s))
+    assert found is not None
+    return found
+
+
+def mark_order(terminal: Terminal, pattern: str) -> None:
+    """Put the cursor of the orders pane on the row that matches."""
+    terminal.type("6")
+    wanted = re.compile(r">" + pattern)
+    assert terminal.press_until("j", lambda text: wanted.search(text) is not None), f"no row {pattern}"
+
+
+def armed(terminal: Terminal, minutes: int = 30) -> None:
+    """Confirm the square-off time and arm, with the end of the account that the screen shows."""
+    command(terminal, "square-off ok")
+    terminal.until(lambda text: "square-off time confirmed" in text, "the square-off time to be confirmed")
+    command(terminal, f"arm {minutes}")
+    asked = order_row(terminal, r"arms REHEARSAL orders on \S+ \*\*(\w{4})", "the question for the account")
+    terminal.type(asked[1])
+    terminal.press("Enter")
+    terminal.until(lambda text: "REHEARSAL ARMED" in text.splitlines()[0], "the header to say ARMED")
 
 
 def last_price(terminal: Terminal, symbol: str) -> float:
