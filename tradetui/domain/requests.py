@@ -31,6 +31,7 @@ class ModifyOrder:
     Attributes:
         qty: The new total, filled units included.
         urgent: It protects or closes a position: it may use the reserve of the rate limit.
+        trailing: A stop that follows the price: it yields to everything else.
     """
 
     t_ns: int
@@ -44,6 +45,7 @@ class ModifyOrder:
     disclosed_qty: int = 0
     protection_pct: int = -1
     urgent: bool = False
+    trailing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tradetui.domain.events import OrderUpdate
-from tradetui.domain.order import Order
+from tradetui.domain.money import Price
+from tradetui.domain.order import Order, OrderType
 from tradetui.domain.requests import ModifyOrder
 from tradetui.execution import evidence
 
@@ -22,9 +23,42 @@ class Changes:
     def __init__(self) -> None:
         self._changes: dict[str, _Change] = {}
 
-    def begin(self, command: ModifyOrder) -> None:
-        """A modify goes out."""
-        self._changes[command.tag] = _Change(command)
+    def begin(
+        self,
+        order: Order,
+        t_ns: int,
+        qty: int | None,
+        price: Price | None,
+        trigger: Price | None,
+        order_type: OrderType | None,
+        *,
+        urgent: bool,
+    ) -> ModifyOrder:
+        """A modify goes out: the command with all its terms; ``None`` keeps one."""
+        request = order.request
+        # A stop that only moves along with the price yields to whatever cannot wait.
+        trails = (
+            request.is_resting_stop
+            and trigger is not None
+            and qty in (None, request.qty)
+            and order_type in (None, request.order_type)
+        )
+        command = ModifyOrder(
+            t_ns,
+            order.tag,
+            order.broker_id,
+            request.qty if qty is None else qty,
+            request.price if price is None else price,
+            request.trigger_price if trigger is None else trigger,
+            request.order_type if order_type is None else order_type,
+            request.validity,
+            request.disclosed_qty,
+            request.protection_pct,
+            urgent or (request.is_exit and not trails),
+            trails and not urgent,
+        )
+        self._changes[order.tag] = _Change(command)
+        return command
 
     def taken(self, tag: str, t_ns: int) -> None:
         """The broker took it; whether the exchange does is another matter."""

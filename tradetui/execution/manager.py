@@ -30,7 +30,7 @@ from tradetui.domain.money import Price
 from tradetui.domain.order import ALLOWED, Order, OrderRequest, OrderStatus, OrderType
 from tradetui.domain.portfolio import Portfolio
 from tradetui.domain.records import RecordKind, freeze
-from tradetui.domain.requests import CancelOrder, Command, ModifyOrder, PlaceOrder, ProbeTag, Reconcile
+from tradetui.domain.requests import CancelOrder, Command, PlaceOrder, ProbeTag, Reconcile
 from tradetui.domain.text import clean
 from tradetui.execution import evidence
 from tradetui.execution.book import OrderBook
@@ -146,21 +146,7 @@ class OrderManager(OrderBook):
             return "the broker has not confirmed this order yet"
         if order.modify_pending or order.cancel_pending:
             return "a change of this order is already under way"
-        request = order.request
-        command = ModifyOrder(
-            t_ns,
-            tag,
-            order.broker_id,
-            request.qty if qty is None else qty,
-            request.price if price is None else price,
-            request.trigger_price if trigger is None else trigger,
-            request.order_type if order_type is None else order_type,
-            request.validity,
-            request.disclosed_qty,
-            request.protection_pct,
-            urgent or request.is_exit,
-        )
-        self._changes.begin(command)
+        command = self._changes.begin(order, t_ns, qty, price, trigger, order_type, urgent=urgent)
         self._store(replace(order, modify_pending=True, updated_ns=t_ns))
         self._emit(command)
         return ""

@@ -18,6 +18,7 @@ from tradetui.domain.events import (
     FillEvent,
     OrderUpdate,
     RequestAccepted,
+    RequestRefused,
     RequestUnknown,
     TagAbsence,
 )
@@ -204,6 +205,21 @@ def test_a_chase_may_change_the_form_and_uses_the_reserve(bench: Bench) -> None:
     assert command.urgent
     bench.manager.on_update(push(4 * S, OrderStatus.OPEN, price=Price(1_010_000), trigger_price=Price(0)))
     assert bench.order().request.order_type is OrderType.LIMIT
+
+
+def test_a_stop_that_only_trails_yields_and_one_that_covers_more_does_not(bench: Bench) -> None:
+    stop = replace(BUY, order_type=OrderType.SL, trigger_price=Price(990_000), source="exit-stop")
+    bench.manager.place(stop, S)
+    bench.update(OrderStatus.TRIGGER_PENDING)
+    for qty, trails in ((stop.qty, True), (stop.qty + 1, False)):
+        words = bench.manager.modify(
+            "tt00001", 3 * S, qty, Price(1_005_000), Price(995_000), order_type=OrderType.SL
+        )
+        assert not words
+        command = bench.sent(ModifyOrder)[-1]
+        assert isinstance(command, ModifyOrder)
+        assert (command.trailing, command.urgent) == (trails, not trails)
+        bench.manager.on_refused(RequestRefused(4 * S, "modify", "tt00001", "", "no"))
 
 
 # --- the day turns ------------------------------------------------------------------------------------

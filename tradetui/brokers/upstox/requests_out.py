@@ -72,7 +72,7 @@ def prepare(command: Write) -> Outgoing:
             lane = Lane.EXIT if command.request.is_exit else Lane.NORMAL
             return Outgoing(ep.PLACE, lane, PLACE_WAIT_S, place_body(command))
         case ModifyOrder():
-            lane = Lane.EXIT if command.urgent else Lane.NORMAL
+            lane = Lane.EXIT if command.urgent else Lane.TRAIL if command.trailing else Lane.NORMAL
             return Outgoing(ep.MODIFY, lane, CHANGE_WAIT_S, modify_body(command))
         case CancelOrder():
             return Outgoing(ep.CANCEL, Lane.EXIT, CHANGE_WAIT_S, query=(("order_id", command.broker_id),))

@@ -289,6 +289,7 @@ def _modify(urgent: bool) -> ModifyOrder:
         (PlaceOrder(1, "t", order(price=1, source=STOP_SOURCE)), Lane.EXIT),
         (_modify(urgent=False), Lane.NORMAL),
         (_modify(urgent=True), Lane.EXIT),
+        (replace(_modify(urgent=False), trailing=True), Lane.TRAIL),
         (CancelOrder(1, "t", "B"), Lane.EXIT),
         (PlaceGtt(1, "t", REQUEST), Lane.EXIT),
         (PlaceGtt(1, "t", replace(REQUEST, source="manual")), Lane.NORMAL),
