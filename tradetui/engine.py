@@ -30,7 +30,7 @@ from tradetui.domain.events import (
     TimeEvent,
 )
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import BarSource, Candle
+from tradetui.domain.market_data import BarSource, Candle, Px
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import OrderStatus, Product, Side
 from tradetui.domain.records import Record, RecordKind
@@ -161,6 +161,7 @@ class Engine:
             closes_ns=self._closes_ns,
         )
         self.desk.books.days_left = self._days_left
+        self.desk.books.last_price = self._last_price
 
     def begin(self, t_ns: int) -> None:
         """Engine time before the first event."""
@@ -366,15 +367,21 @@ class Engine:
         seen = int(quotes.last_seen_ns[slot])
         phase, stage, may_end = self._phase_of(self.universe.instruments[slot])
         return Market(
-            last=price_of(float(quotes.ltp[slot])),
-            bid=price_of(float(quotes.depth[slot, 0, 0])),
-            ask=price_of(float(quotes.depth[slot, 2, 0])),
+            last=price_of(quotes.px.item(slot, Px.LTP)),
+            bid=price_of(quotes.depth.item(slot, 0, 0)),
+            ask=price_of(quotes.depth.item(slot, 2, 0)),
             age_s=(self.now_ns - seen) / SECOND if seen else None,
             phase=phase,
             stage=stage,
             may_end=may_end,
-            prev_close=price_of(float(quotes.close[slot])),
+            prev_close=price_of(quotes.px.item(slot, Px.CLOSE)),
         )
+
+    def _last_price(self, key: str) -> Price | None:
+        slot = self.universe.slots.get(key)
+        if slot is None or slot >= self.quotes.capacity:
+            return None
+        return price_of(self.quotes.px.item(slot, Px.LTP))
 
     def phase(self, instrument: Instrument) -> str:
         """Session phase of an instrument now, in words. What the broker says closes, never opens, a market."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from tradetui.domain.calendar import day_start_ns, ist_date
@@ -78,6 +79,7 @@ class Books:
         live: Orders reach a real exchange.
         instrument: Key to terms.
         market: Key to market facts at ``now_ns``.
+        last_price: Key to the last price alone, where that is quicker to have (`last`).
         note: Takes journal records.
         portfolio: Positions, trades, funds.
         manager: Orders.
@@ -119,10 +121,15 @@ class Books:
     locked_segments: frozenset[str] = frozenset()
     may_sell_holdings: bool | None = None
     days_left: Callable[[Instrument], int | None] = lambda instrument: None
+    last_price: Callable[[str], Price | None] | None = None
     gtts: GttBook | None = None
     closes_ns: Callable[[str], int | None] = lambda key: None
     after_auction: AfterAuction = AfterAuction.EXIT_BEFORE
     cancel_tried_ns: dict[str, int] = field(default_factory=dict)
+
+    def last(self, key: str) -> Price | None:
+        """Last price of an instrument; ``None``: never seen."""
+        return self.market(key).last if self.last_price is None else self.last_price(key)
 
     def take_bands(self, event: BandsEvent) -> None:
         """Price bands were read at the broker; those of another day are forgotten."""
@@ -186,6 +193,10 @@ def _guards(gtt: Gtt, held: int) -> bool:
     return not entry.status.terminal and entry.rule.trigger is losing
 
 
+@lru_cache(maxsize=65_536)
 def price_of(rupees: float) -> Price | None:
-    """A column's float as a `Price`; zero and non-finite values mean: not known."""
+    """A column's float as a `Price`; zero and non-finite values mean: not known.
+
+    Prices come back again and again, and turning one into a whole number exactly is slow.
+    """
     return to_price(rupees) if 0 < rupees < 1e9 else None

@@ -30,6 +30,39 @@ EXPIRY_DAY_PCT: Final = 2
 _Sameness = tuple[str, Side, int, OrderType, int]
 
 
+class _Working:
+    """What must be known of a working order for every other one: worked out once for each of its states."""
+
+    __slots__ = ("enters_with", "key", "order", "value")
+
+    def __init__(self, order: Order, instrument: Instrument | None) -> None:
+        request = order.request
+        self.order = order
+        self.key: PositionKey = (request.instrument_key, request.product)
+        self.enters_with = 0 if request.is_exit else request.side.sign
+        """Sign of its side; 0 for an exit of ours, which never adds to a position."""
+        units = order.pending_qty * (instrument.multiplier if instrument else 1)
+        price = request.price or request.trigger_price
+        self.value: int | None = units * price if price else None
+        """Value of what is left of it; ``None`` where that moves with the market."""
+
+
+class _Open:
+    """What counts as one position each: held, or being entered by a working order; a basket once.
+
+    Attributes:
+        intraday, swing: Those of product I, and the others.
+        underlying: Those in the request's underlying.
+        counted: The request's own instrument, or its basket, is among them.
+    """
+
+    __slots__ = ("counted", "intraday", "swing", "underlying")
+
+    def __init__(self) -> None:
+        self.intraday = self.swing = self.underlying = 0
+        self.counted = False
+
+
 class FactsGatherer:
     """Gathers facts, and remembers what was sent lately (duplicates, cooldowns, sizes, orders a second).
 
@@ -50,6 +83,8 @@ class FactsGatherer:
         self._blocked: deque[tuple[int, Money]] = deque()
         self._blocked_sum = 0
         self._group_of: dict[PositionKey, str] = {}
+        self._working: dict[str, _Working] = {}
+        self._underlyings: dict[str, str] = {}
 
     def sent(self, facts: Facts) -> None:
         """A request passed the gate and left, now."""
@@ -115,8 +150,8 @@ class FactsGatherer:
         sent = self._sent.get((request.source, key))
         equal = self._last_equal.get(_sameness(request))
         losses = guard.losses()
-        entries = [order for order in manager.working() if self._enters(order)]
-        open_, counted = self._open_positions(request, entries)
+        entering, value = self._entries()
+        found = self._open_positions(request, entering)
         free, t1 = self._free(request, instrument, held, pending)
         return Facts(
             request=request,
@@ -142,12 +177,12 @@ class FactsGatherer:
             day_loss=losses.day,
             week_loss=losses.week,
             month_drawdown=losses.month,
-            exposure=Money(self._figures.exposure() + sum(map(self._value_left, entries))),
-            open_positions=len(open_),
-            intraday_positions=sum(each is Product.INTRADAY for each, _ in open_.values()),
-            swing_positions=sum(each is not Product.INTRADAY for each, _ in open_.values()),
-            underlying_positions=sum(name == _underlying(instrument, key) for _, name in open_.values()),
-            counted=counted,
+            exposure=Money(self._figures.exposure() + value),
+            open_positions=found.intraday + found.swing,
+            intraday_positions=found.intraday,
+            swing_positions=found.swing,
+            underlying_positions=found.underlying,
+            counted=found.counted,
             member=member,
             entries_today=books.entries_today,
             losses_in_a_row=guard.losses_in_a_row,
@@ -181,28 +216,61 @@ class FactsGatherer:
             return ()
         return tuple((product, *pair) for (of, product), pair in found.items() if of == key)
 
-    def _open_positions(
-        self, request: OrderRequest, entries: list[Order]
-    ) -> tuple[dict[object, tuple[Product, str]], bool]:
-        """What counts as one position each: held, or being entered by a working order; a basket once.
+    def _entries(self) -> tuple[dict[PositionKey, None], int]:
+        """Positions that working orders would open or add to, oldest order first, and the value of what is left."""
+        books, working = self._books, self._working
+        positions, keys, value = books.portfolio.positions, dict[PositionKey, None](), 0
+        resting = books.manager.working()
+        for order in resting:
+            known = working.get(order.tag)
+            if known is None or known.order is not order:
+                instrument = books.instrument(order.request.instrument_key)
+                known = _Working(order, instrument)
+                if instrument is not None:
+                    working[order.tag] = known
+            sign, key = known.enters_with, known.key
+            if not sign or ((held := positions.get(key)) is not None and held.qty * sign < 0):
+                continue
+            keys[key] = None
+            value += self._value_left(order) if known.value is None else known.value
+        if len(working) > 2 * len(resting) + 64:
+            self._working = {order.tag: working[order.tag] for order in resting if order.tag in working}
+        return keys, value
 
-        Returns position (or basket) -> product and underlying, and whether the request's own is among them.
-        """
-        books = self._books
-        found: dict[object, tuple[Product, str]] = {}
+    def _open_positions(self, request: OrderRequest, entering: dict[PositionKey, None]) -> _Open:
+        """Count what is held or being entered. A basket is of the kind of the first of its positions."""
+        books, groups, found = self._books, self._group_of, _Open()
         keys = dict.fromkeys(
-            (position.instrument_key, position.product)
-            for position in books.portfolio.open_positions()
-            if not self._figures.sold_from_demat(position)
+            key
+            for key, position in books.portfolio.positions.items()
+            if position.qty and not self._figures.sold_from_demat(position)
         )
-        for order in entries:
-            keys[order.request.instrument_key, order.request.product] = None
+        keys.update(entering)
+        mine = (request.instrument_key, request.product)
+        own, group, underlying = groups.get(mine), request.group, self._underlying_of(mine[0])
+        seen = set[str]()
         for key in keys:
-            of = books.instrument(key[0])
-            found.setdefault(self._group_of.get(key) or key, (key[1], _underlying(of, key[0])))
-        own: object = request.group if request.group in found else (request.instrument_key, request.product)
-        own_group = self._group_of.get((request.instrument_key, request.product))
-        return found, own in found or own_group in found
+            basket = groups.get(key)
+            if basket:
+                if basket in seen:
+                    continue
+                seen.add(basket)
+            if key[1] is Product.INTRADAY:
+                found.intraday += 1
+            else:
+                found.swing += 1
+            found.underlying += self._underlying_of(key[0]) == underlying
+        found.counted = group in seen or own in seen or (mine in keys and not own)
+        return found
+
+    def _underlying_of(self, key: str) -> str:
+        known = self._underlyings.get(key)
+        if known is None:
+            instrument = self._books.instrument(key)
+            known = _underlying(instrument, key)
+            if instrument is not None:
+                self._underlyings[key] = known
+        return known
 
     def _enters(self, order: Order) -> bool:
         """Whether a working order would open or add to a position."""

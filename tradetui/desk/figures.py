@@ -63,7 +63,7 @@ class Figures:
 
     def unrealised(self, position: Position) -> Money:
         """Profit of an open position since entry at the last price; 0 while no price was seen."""
-        last = self._books.market(position.instrument_key).last
+        last = self._books.last(position.instrument_key)
         if last is None or self.sold_from_demat(position):
             return Money(0)
         return position.unrealised(last)
@@ -74,12 +74,12 @@ class Figures:
 
     def day_profit(self, position: Position) -> Money:
         """Profit of one position today, gross: what was carried counts from the previous close."""
-        portfolio = self._books.portfolio
-        if not position.qty and not portfolio.carried_qty((position.instrument_key, position.product)):
+        portfolio, key = self._books.portfolio, position.instrument_key
+        carried = portfolio.carried_qty((key, position.product))
+        if not position.qty and not carried:
             return position.realised
-        market = self._books.market(position.instrument_key)
-        last = position.average_price if self.sold_from_demat(position) else market.last
-        return portfolio.day_profit(position, last, market.prev_close)
+        last = position.average_price if self.sold_from_demat(position) else self._books.last(key)
+        return portfolio.day_profit(position, last, self._books.market(key).prev_close if carried else None)
 
     def sold_from_demat(self, position: Position) -> bool:
         """Whether a negative quantity is shares sold out of the demat account, not a short position."""
@@ -111,7 +111,7 @@ class Figures:
         total = 0
         for position in self._books.portfolio.open_positions():
             if not self.sold_from_demat(position):
-                price = self._books.market(position.instrument_key).last or position.average_price
+                price = self._books.last(position.instrument_key) or position.average_price
                 total += abs(position.qty) * price * position.multiplier
         return Money(total)
 
@@ -136,7 +136,7 @@ class Figures:
         if known is None or known[:2] != (position, entry):
             known = (position, entry, self._search(position, instrument, entry))
             self._breakevens[key] = known
-        price, last = known[2], self._books.market(position.instrument_key).last
+        price, last = known[2], self._books.last(position.instrument_key)
         if last is None:
             return Breakeven(price, None)
         away = (price - last) if position.qty > 0 else (last - price)
