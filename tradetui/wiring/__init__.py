@@ -136,14 +136,20 @@ async def _joined(
 
     prefix = tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
     await asyncio.to_thread(adopt, folder, clock.now_ns())
-    past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
+    # Before anybody reads it: opening sets a cut record aside and empties the emergency reserve into the file.
+    journal = await _journal(folder, cleanup)
+    # The databases open while the journal is read: most of that is not Python's work.
+    opening = asyncio.create_task(_store(account, folder, master, universe, cleanup))
+    try:
+        past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
+    finally:
+        store = await opening
     # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
     held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
     watch = choose(master, settings.watch.symbols, today, held)
     for instrument in watch:
         universe.add(instrument)
 
-    store, journal = await _books(account, folder, master, universe, cleanup)
     governor = Governor(folder=folder / BUDGET_FOLDER)
     api = UpstoxApi(
         account.hosts,
@@ -253,10 +259,19 @@ def _stand_by(
     return [guard.use_token]
 
 
-async def _books(
+async def _journal(folder: Path, cleanup: list[Callable[[], Any]]) -> Journal:
+    """The account's journal, open for writing."""
+    journal = await asyncio.to_thread(Journal, folder / "journal")
+    cleanup.append(journal.close)
+    if journal.torn is not None:
+        log.warning("the journal's last record was cut and has been set aside as %s", journal.torn.name)
+    return journal
+
+
+async def _store(
     account: Account, folder: Path, master: Master, universe: Universe, cleanup: list[Callable[[], Any]]
-) -> tuple[Store, Journal]:
-    """The account's store and journal, open for writing."""
+) -> Store:
+    """The account's store, its ledger caught up with the journal."""
     store = await asyncio.to_thread(
         Store.open,
         folder,
@@ -267,11 +282,7 @@ async def _books(
         lossless=account.hosts.is_loopback,
     )
     cleanup.append(store.close)
-    journal = await asyncio.to_thread(Journal, folder / "journal")
-    cleanup.append(journal.close)
-    if journal.torn is not None:
-        log.warning("the journal's last record was cut and has been set aside as %s", journal.torn.name)
-    return store, journal
+    return store
 
 
 def _wire_notes(account: Account, journal: Journal, store: Store) -> WireNotes:
