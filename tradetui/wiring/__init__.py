@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -136,14 +136,9 @@ async def _joined(
 
     prefix = tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
     await asyncio.to_thread(adopt, folder, clock.now_ns())
-    # Before anybody reads it: opening sets a cut record aside and empties the emergency reserve into the file.
     journal = await _journal(folder, cleanup)
-    # The databases open while the journal is read: most of that is not Python's work.
-    opening = asyncio.create_task(_store(account, folder, master, universe, cleanup))
-    try:
-        past = await asyncio.to_thread(_past, folder / "journal", today, prefix)
-    finally:
-        store = await opening
+    reading = partial(_past, folder / "journal", today, prefix)
+    past, store = await _read_and_open(reading, _store(account, folder, master, universe, cleanup))
     # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
     held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
     watch = choose(master, settings.watch.symbols, today, held)
@@ -260,7 +255,10 @@ def _stand_by(
 
 
 async def _journal(folder: Path, cleanup: list[Callable[[], Any]]) -> Journal:
-    """The account's journal, open for writing."""
+    """The account's journal, open for writing; before anybody reads it.
+
+    Opening sets a cut record aside, and empties the emergency reserve into the day file.
+    """
     journal = await asyncio.to_thread(Journal, folder / "journal")
     cleanup.append(journal.close)
     if journal.torn is not None:
@@ -283,6 +281,16 @@ async def _store(
     )
     cleanup.append(store.close)
     return store
+
+
+async def _read_and_open(read: Callable[[], Past], opened: Coroutine[Any, Any, Store]) -> tuple[Past, Store]:
+    """Open the databases while the journal is read: most of that is not Python's work."""
+    opening = asyncio.create_task(opened)
+    try:
+        past = await asyncio.to_thread(read)
+    finally:
+        store = await opening
+    return past, store
 
 
 def _wire_notes(account: Account, journal: Journal, store: Store) -> WireNotes:
