@@ -72,7 +72,7 @@ _WRITES: dict[str, FaultKind] = {
     ),
     "lax-protection": FaultKind("MARKET orders pass without market protection, as before April 2026"),
     "odd-row": FaultKind(
-        "the first row of order book and trades is odd: form = status, enum, missing or type",
+        "the first row of order book and trades is odd: form = status, enum, missing, type or nameless (no id)",
         {"form": "status"},
     ),
 }

@@ -7,7 +7,7 @@ from typing import Any
 from tradetui.domain.errors import UsageError
 from tradetui.simulator.faults import Faults
 
-_FORMS = ("status", "enum", "missing", "type")
+_FORMS = ("status", "enum", "missing", "type", "nameless")
 
 
 def odd_rows(rows: list[dict[str, Any]], faults: Faults, path: str) -> list[dict[str, Any]]:
@@ -31,6 +31,8 @@ def odd_rows(rows: list[dict[str, Any]], faults: Faults, path: str) -> list[dict
         first["order_type"], first["product"] = "ICEBERG", "XYZ"
     elif form == "missing":
         first.pop("quantity", None)
+    elif form == "nameless":
+        first.pop("order_id", None)
     else:
         first["quantity"] = "ten"
     return [first, *rows[1:]]

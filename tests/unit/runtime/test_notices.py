@@ -8,7 +8,14 @@ import pytest
 
 from tests.fixtures.engine_rig import SECOND, Rig
 from tests.unit.exchange.support import SHARE, order
-from tradetui.domain.events import FeedState, OperatorKind, RequestRefused, RequestUnknown
+from tradetui.domain.events import (
+    Evidence,
+    FeedState,
+    OperatorKind,
+    OrderUpdate,
+    RequestRefused,
+    RequestUnknown,
+)
 from tradetui.domain.order import OrderStatus, OrderType, Side
 from tradetui.domain.records import Record, RecordKind
 from tradetui.runtime.notices import words_of
@@ -53,6 +60,15 @@ def test_a_cancelled_order_says_what_had_filled() -> None:
     known = rig.engine.desk.manager.orders[placed.tag]
     rig.update(placed, OrderStatus.CANCELLED, known.broker_id, 4)
     assert said(rig)[-1] == ("INFO", "cancelled BUY 10 RELIANCE, filled 4")
+
+
+def test_o23_a_cancel_by_the_exchange_says_why() -> None:
+    rig = Rig()
+    rig.tick(100.0)
+    placed = rig.place(order(price=95.0))
+    why = "cancelled by the exchange: outside the price band"
+    rig.step(OrderUpdate(rig.now_ns, Evidence.STREAM, placed.tag, "b1", OrderStatus.CANCELLED, message=why))
+    assert said(rig)[-1] == ("INFO", f"cancelled BUY 10 RELIANCE, filled 0: {why}")
 
 
 def test_risk_arming_strategies_and_feed() -> None:
@@ -118,13 +134,12 @@ def test_other_records(kind: RecordKind, data: dict[str, Any], words: tuple[str,
     assert words_of(Record(1, kind, data), Rig().universe) == words
 
 
-def test_a_stop_that_waits_is_no_news() -> None:
+def test_a_stop_that_waits_says_for_which_price() -> None:
     rig = Rig()
     rig.hold(10)
-    before = len(said(rig))
     placed = rig.place(order(Side.SELL, 10, 94.0, kind=OrderType.SL, trigger=95.0))
     rig.update(placed, OrderStatus.TRIGGER_PENDING, "b9")
-    assert len(said(rig)) == before
+    assert said(rig)[-1] == ("INFO", "waits SELL 10 RELIANCE, trigger 95.00")
 
 
 @pytest.mark.parametrize(
