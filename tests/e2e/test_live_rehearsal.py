@@ -202,7 +202,11 @@ def test_the_network_goes_in_the_middle_of_an_order(sim: Exchange, tmp_path: Pat
         # Both stages of kill, with the feed dead.
         sim.fault("feed-403")
         sim.fault("drop", stream="market")
-        terminal.until(lambda text: "feed DOWN" in header(text), "a dead feed")
+        # Not only down: no price is fresh any more, so no exit can be priced from the feed.
+        terminal.until(
+            lambda text: "feed DOWN" in header(text) and re.search(r"ITC +\+p~", text) is not None,
+            "a dead feed, and old prices",
+        )
         terminal.press("F12")
         order_row(terminal, r"BUY +0/3 ITC +[\d,.]+ CANCELLED", "stage 1")
         terminal.until(lambda text: "HALTED" in header(text), "the header to say HALTED")

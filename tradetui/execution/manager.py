@@ -268,7 +268,8 @@ class OrderManager(OrderBook):
             if update.average_price and (update.filled_qty or 0) >= order.filled_qty
             else order.average_price,
             raw_status=clean(update.raw_status) or order.raw_status,
-            message=clean(update.message) or order.message,
+            # What was said of a doubt is over with it.
+            message=clean(update.message) or ("" if order.status is OrderStatus.UNKNOWN else order.message),
             request=evidence.confirmed_terms(order, update, stale_before_ns),
         )
         if order.modify_pending:

@@ -294,7 +294,7 @@ class Operator:
         if self.desk.submit("KILL", note=note):
             self._kill_ms = now_ms
             self._say(
-                f"KILL {where}: blocked, cancelled, stops stay. Again within 5 s: close all positions",
+                f"KILL {where}: only stops stay. Again within 5 s: close all positions",
                 "ERROR",
                 TWO_STEP_MS,
             )

@@ -15,7 +15,8 @@ from tradetui.tui.state import Frame
 _STYLES: Final = {Verdict.PASS: "good", Verdict.WARN: "warn", Verdict.BLOCK: "error"}
 _URGENCY: Final = {Verdict.BLOCK: 0, Verdict.WARN: 1, Verdict.PASS: 2}
 _NAME: Final = 15
-"""Columns of a gauge's name."""
+"""Columns of a gauge's name, and of one in a narrow pane."""
+_NARROW_NAME: Final = 13
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _LEVELS_ASCII: Final = "01234567"
 _SHORT_NAME: Final = 10
@@ -104,11 +105,12 @@ def _facts(frame: Frame) -> list[Line]:
 
 def _one_column(frame: Frame, gauges: list[Gauge], width: int) -> list[Line]:
     """A line each, with a bar; a long text takes the bar's place, and only its own."""
+    name = _NAME if width >= _TWO_COLUMNS else _NARROW_NAME
     words = [len(clean(gauge.text)) + _mark(gauge) for gauge in gauges]
     usual = max((length for length in words if length <= 24), default=0)
-    bar = max(3, min(30, width - _NAME - 3 - usual))
+    bar = max(3, min(30, width - name - 3 - usual))
     return [
-        _gauge(frame, gauge, min(bar, max(0, width - _NAME - 3 - length)))
+        _gauge(frame, gauge, name, min(bar, max(0, width - name - 3 - length)))
         for gauge, length in zip(gauges, words, strict=True)
     ]
 
@@ -121,15 +123,15 @@ def _share(gauge: Gauge) -> float:
     return min(abs(gauge.value / gauge.limit), 1.0) if gauge.limit else float(bool(gauge.value))
 
 
-def _gauge(frame: Frame, gauge: Gauge, room: int) -> Line:
-    """One limit; ``room`` is the length of the bar."""
+def _gauge(frame: Frame, gauge: Gauge, columns: int, room: int) -> Line:
+    """One limit; ``columns`` are for its name, ``room`` is the length of the bar."""
     share = _share(gauge)
     full = min(room, max(round(share * room), 1 if share > 0 else 0))
     on, off = ("#", ".") if frame.ascii else ("█", "░")
     style = _STYLES[gauge.verdict]
     word = "" if gauge.verdict is Verdict.PASS else f" {gauge.verdict.value.upper()}"
     return (
-        (" " + fit(gauge.name, _NAME), "dim"),
+        (" " + fit(_short_name(gauge.name, columns), columns), "dim"),
         (on * full, style),
         (off * (room - full), "faint"),
         (f" {clean(gauge.text)}", "text"),
@@ -161,11 +163,9 @@ def _cell(frame: Frame, gauge: Gauge, room: int) -> list[Span]:
     style = _STYLES[gauge.verdict]
     level = levels[min(len(levels) - 1, int(_share(gauge) * len(levels)))]
     loud = "" if gauge.verdict is Verdict.PASS else "+bold"
-    name, text = gauge.name, clean(gauge.text)
+    text = clean(gauge.text)
     columns = _NAME if room >= _ROOMY else _SHORT_NAME
-    if len(name) > columns:
-        for long, short in _SHORT:
-            name = name.replace(long, short)
+    name = _short_name(gauge.name, columns)
     if len(text) + columns + 4 > room:
         text = text.partition(" +")[0]  # what is kept for exits stands in the wide pane
     return [
@@ -173,6 +173,13 @@ def _cell(frame: Frame, gauge: Gauge, room: int) -> list[Span]:
         (level, style),
         (f" {text}", (style if loud else "text") + loud),
     ]
+
+
+def _short_name(name: str, columns: int) -> str:
+    if len(name) > columns:
+        for long, short in _SHORT:
+            name = name.replace(long, short)
+    return name
 
 
 SPEC = PaneSpec(Pane.RISK, title, body, 2.0)
