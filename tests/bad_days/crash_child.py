@@ -28,8 +28,9 @@ from tests.bad_days.crash_points import Moment, moments
 from tradetui import wiring
 from tradetui.config import Config, Home, Watch
 from tradetui.domain.events import Event, OperatorEvent, OperatorKind
+from tradetui.domain.gtt import GttRequest, GttRule, GttStatus, GttStrategy, GttTrigger
 from tradetui.domain.money import to_price
-from tradetui.domain.order import Order, OrderRequest, OrderStatus, Side
+from tradetui.domain.order import OrderRequest, OrderStatus, Product, Side
 from tradetui.engine import Outcome
 from tradetui.runtime.core import Runtime
 
@@ -39,14 +40,32 @@ QUIET_S = 0.6
 """Real seconds after the act's end in which late steps (a fill's trades, a reconciliation) are still seen."""
 
 
+ACTS = {
+    "submit": "an order that rests",
+    "fill": "an order that fills at once",
+    "modify": "a new price and quantity for an order that rests",
+    "cancel": "an order that rests is taken back",
+    "protect": "an order fills at once, and its stop is placed",
+    "gtt place": "a GTT is placed",
+    "gtt cancel": "a GTT is taken back",
+    "lost": "an order that arrives and whose answer never comes, until the books have told",
+    "gone": "the same of an order that never arrives",
+    "begin": "the very first start, up to an order",
+    "start": "a start with an order that rests, and a torn journal",
+    "stop": "the end of a run with an order that rests",
+}
+"""What a run can do, and be killed in the middle of."""
+FROM_THE_START = ("begin", "start")
+"""Acts that begin with the run itself, before there is a price."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run does.
 
     Attributes:
         home, url: Data directory and main URL of the simulator.
-        act: ``submit`` (rests), ``fill`` (fills at once), ``modify``, ``cancel``; ``start`` and ``stop`` of a run
-            with an order that rests; ``lost``: an answer that never comes, until the books have told.
+        act: One of `ACTS`.
         kill: Number of the moment in `moments()`; -1 for none.
         occurrence: At which time the moment is reached, from 1.
     """
@@ -59,11 +78,11 @@ class Job:
 
 
 class Tracer:
-    """Follows the code of the order path line by line once armed."""
+    """Follows the code of the order path line by line once armed. Before that it costs next to nothing."""
 
     def __init__(self, listed: list[Moment], kill: int, occurrence: int) -> None:
         self.hits: dict[int, int] = {}
-        self.armed = False
+        self._armed = False
         self._kill, self._occurrence = kill, occurrence
         self._at: dict[str, dict[int, list[tuple[int, Moment]]]] = {}
         for number, moment in enumerate(listed):
@@ -71,17 +90,28 @@ class Tracer:
                 moment.first, []
             ).append((number, moment))
         self._open: dict[FrameType, list[tuple[int, Moment]]] = {}
-
-    def install(self) -> None:
+        # Threads that send requests may begin before the act does.
         threading.settrace(self.enter)
-        sys.settrace(self.enter)
+
+    def arm(self) -> None:
+        """Begin to count, and to kill."""
+        if not self._armed:
+            self._armed = True
+            sys.settrace(self.enter)
+
+    def disarm(self) -> None:
+        """Count no more."""
+        self._armed = False
+        sys.settrace(None)
 
     def enter(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self.step if frame.f_code.co_filename in self._at else None
+        """A function begins, or a coroutine goes on."""
+        return self.step if self._armed and frame.f_code.co_filename in self._at else None
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not self.armed:
-            return self.step
+        """A line begins, or a function ends."""
+        if not self._armed:
+            return None
         if event == "line":
             line = frame.f_lineno
             self._close(frame, lambda moment: not moment.first <= line <= moment.last)
@@ -125,47 +155,86 @@ class Run:
         self._runtime = runtime
         self._act = act
         self._tracer = tracer
-        self._begun = self._placed = False
+        self._placed = self._begun = False
         self.over = asyncio.Event()
         runtime.listeners.append(self.hear)
 
     def hear(self, event: Event, outcome: Outcome) -> None:
+        """Go one step on whenever the engine has heard something."""
         engine = self._runtime.engine
         if engine.market(KEY).last is None:
             return
         if not self._placed:
             self._placed = True
-            if self._act == "start":
-                self.over.set()
-                return
-            at_once = self._act in ("submit", "fill", "lost")
-            self._tracer.armed = self._begun = at_once
-            price = to_price(100.05 if self._act == "fill" else 99)
-            request = OrderRequest(KEY, Side.BUY, 10, price=price, client_id="c1")
-            self._ask(OperatorKind.PLACE, request=request)
-            return
-        if not engine.desk.manager.orders:
-            return
-        order = next(iter(engine.desk.manager.orders.values()))
-        if not self._begun and order.status is OrderStatus.OPEN:
-            self._begun = self._tracer.armed = True
-            if self._act == "stop":
-                self.over.set()
-                return
-            kind = OperatorKind.CANCEL if self._act == "cancel" else OperatorKind.MODIFY
-            terms: dict[str, Any] = {"price": to_price(98), "qty": 12} if self._act == "modify" else {}
-            self._ask(kind, tag=order.tag, **terms)
-        elif self._begun and self._is_over(order):
+            self._place()
+        elif not self._begun:
+            if self._rests():
+                self._begin()
+                self._change()
+        elif self._is_over():
             self.over.set()
 
-    def _is_over(self, order: Order) -> bool:
-        if self._act in ("submit", "lost"):
-            return order.status is OrderStatus.OPEN
-        if self._act == "fill":
-            return bool(self._runtime.engine.desk.portfolio.fills)
-        if self._act == "cancel":
-            return order.status is OrderStatus.CANCELLED
-        return order.request.qty == 12 and not order.modify_pending
+    def _begin(self) -> None:
+        self._begun = True
+        self._tracer.arm()
+
+    def _place(self) -> None:
+        if self._act == "start":
+            self.over.set()
+            return
+        if self._act not in ("modify", "cancel", "gtt cancel", "stop"):
+            self._begin()
+        if self._act.startswith("gtt"):
+            rule = GttRule(GttStrategy.ENTRY, GttTrigger.BELOW, to_price(99))
+            self._ask(OperatorKind.GTT_PLACE, gtt=GttRequest(KEY, Side.BUY, 10, Product.INTRADAY, (rule,)))
+            return
+        fills = self._act in ("fill", "protect")
+        stop = to_price(98) if self._act == "protect" else to_price(0)
+        price = to_price(100.05 if fills else 99)
+        self._ask(
+            OperatorKind.PLACE,
+            request=OrderRequest(KEY, Side.BUY, 10, price=price, stop=stop, client_id="c1"),
+        )
+
+    def _rests(self) -> bool:
+        manager = self._runtime.engine.desk.manager
+        return any(order.status is OrderStatus.OPEN for order in manager.orders.values()) or any(
+            gtt.status is GttStatus.ACTIVE for gtt in manager.gtts.gtts.values()
+        )
+
+    def _change(self) -> None:
+        manager = self._runtime.engine.desk.manager
+        match self._act:
+            case "stop":
+                self.over.set()
+            case "gtt cancel":
+                self._ask(OperatorKind.GTT_CANCEL, tag=next(iter(manager.gtts.gtts)))
+            case "cancel":
+                self._ask(OperatorKind.CANCEL, tag=next(iter(manager.orders)))
+            case _:
+                tag = next(iter(manager.orders))
+                self._ask(OperatorKind.MODIFY, tag=tag, price=to_price(98), qty=12)
+
+    def _is_over(self) -> bool:
+        manager = self._runtime.engine.desk.manager
+        orders, gtts = list(manager.orders.values()), list(manager.gtts.gtts.values())
+        match self._act:
+            case "submit" | "lost" | "begin":
+                return orders[0].status is OrderStatus.OPEN
+            case "fill":
+                return bool(self._runtime.engine.desk.portfolio.fills)
+            case "modify":
+                return orders[0].request.qty == 12 and not orders[0].modify_pending
+            case "cancel":
+                return orders[0].status is OrderStatus.CANCELLED
+            case "protect":
+                return any(order.status is OrderStatus.TRIGGER_PENDING for order in orders)
+            case "gtt place":
+                return gtts[0].status is GttStatus.ACTIVE
+            case "gtt cancel":
+                return gtts[0].status is GttStatus.CANCELLED
+            case _:
+                return orders[0].status is OrderStatus.ABSENT
 
     def _ask(self, kind: OperatorKind, **fields: Any) -> None:
         self._runtime.take(OperatorEvent(self._runtime.parts.clock.now_ns(), kind, **fields))
@@ -175,7 +244,8 @@ async def live(job: Job, tracer: Tracer) -> None:
     """Run until the act is over and its late steps are done."""
     place = Home(Path(job.home), Path(job.home))
     settings = Config(watch=Watch(symbols=("RELIANCE",)))
-    tracer.armed = job.act == "start"
+    if job.act in FROM_THE_START:
+        tracer.arm()
     runtime = Runtime(await wiring.join(wiring.Request(place, settings, (job.url, None, None, None))))
     run = Run(runtime, job.act, tracer)
     running = asyncio.create_task(runtime.run())
@@ -186,15 +256,14 @@ async def live(job: Job, tracer: Tracer) -> None:
         running.result()
     if job.act != "stop":
         await asyncio.sleep(QUIET_S)
-        tracer.armed = False
+        tracer.disarm()
     runtime.stop()
     await running
 
 
-def child(job: Job, out: int) -> None:
-    """In the forked process."""
-    tracer = Tracer(moments(), job.kill, job.occurrence)
-    tracer.install()
+def child(job: Job, listed: list[Moment], out: int) -> None:
+    """In the forked process: one run, and what it has to say about it."""
+    tracer = Tracer(listed, job.kill, job.occurrence)
     try:
         asyncio.run(live(job, tracer))
     except BaseException as error:
@@ -206,6 +275,7 @@ def child(job: Job, out: int) -> None:
 
 def main() -> None:
     """Serve jobs until standard input ends."""
+    listed = moments()
     print("ready", flush=True)
     for line in sys.stdin:
         job = Job(**json.loads(line))
@@ -213,7 +283,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.close(inlet)
-            child(job, outlet)
+            child(job, listed, outlet)
         os.close(outlet)
         said = b""
         while part := os.read(inlet, 65536):

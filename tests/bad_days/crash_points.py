@@ -21,6 +21,7 @@ NOT_ORDERS = {
     "decoder": "decodes market data",
     "errors": "words only",
     "feed": "the market data stream",
+    "inquiries": "answers questions of people: margins, charges, addresses",
     "hosts": "addresses only",
     "instruments": "reads the instrument list",
     "link": "opens sockets of streams; an order never goes through one",
@@ -37,8 +38,12 @@ NOT_ORDERS = {
 """Modules of the broker's edge that no order passes, and why. Whatever is not named here is searched."""
 
 _WRITES = frozenset(
-    {"write", "pwrite", "writev", "fdatasync", "fsync", "ftruncate", "truncate", "replace", "rename"}
-)
+    {
+        "write", "pwrite", "writev", "write_text", "fdatasync", "fsync", "ftruncate", "truncate", "replace",
+        "rename", "pack_into",
+    }
+)  # fmt: skip
+"""Calls after which something outlives the process; ``pack_into`` writes into a file that is mapped into memory."""
 _HANDS_OVER = frozenset({"submit", "call_api", "append", "sync", "put", "call_soon_threadsafe"})
 
 
@@ -66,34 +71,38 @@ class Moment:
         return f"{'after' if self.after else 'before'} {self.what} {self.file}:{self.first} ({self.function})"
 
 
+def durable() -> list[Path]:
+    """Files that keep what a restart must know of orders: the journal, the lease, what is spent of the limits."""
+    around = ["storage/lease.py", "wiring/journals.py", "brokers/upstox/spent.py"]
+    return sorted([*PACKAGE.glob("journal/*.py"), *(PACKAGE / name for name in around)])
+
+
 def order_path() -> list[Path]:
     """Files that an order passes on its way out, and its answer on its way in."""
-    edge = [path for path in (PACKAGE / "brokers" / "upstox").glob("*.py") if path.stem not in NOT_ORDERS]
-    journal = [*PACKAGE.glob("journal*.py"), *PACKAGE.glob("journal/*.py")]
-    return sorted([*edge, *journal, PACKAGE / "runtime" / "pump.py"])
+    edge = {path for path in (PACKAGE / "brokers" / "upstox").glob("*.py") if path.stem not in NOT_ORDERS}
+    return sorted({*edge, *durable(), PACKAGE / "runtime" / "pump.py"})
 
 
 def moments() -> list[Moment]:
     """Every moment, in the order of the code."""
     found: set[Moment] = set()
+    keeping = durable()
     for path in order_path():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         name = path.relative_to(PACKAGE).as_posix()
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                for first, last, what in _in(function, is_journal="journal" in name):
+                for first, last, what in _in(function, keeps=path in keeping):
                     found |= {
                         Moment(name, first, last, after, function.name, what) for after in (False, True)
                     }
     return sorted(found)
 
 
-def _in(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, *, is_journal: bool
-) -> Iterator[tuple[int, int, str]]:
+def _in(function: ast.FunctionDef | ast.AsyncFunctionDef, *, keeps: bool) -> Iterator[tuple[int, int, str]]:
     for statement in _own_statements(function):
         header = _header(statement)
-        what = _kind(statement, header, is_journal=is_journal)
+        what = _kind(statement, header, keeps=keeps)
         if what:
             last = max(getattr(node, "end_lineno", statement.lineno) for node in header)
             yield statement.lineno, last, what
@@ -124,7 +133,7 @@ def _header(statement: ast.stmt) -> list[ast.AST]:
     return [statement]
 
 
-def _kind(statement: ast.stmt, header: list[ast.AST], *, is_journal: bool) -> str:
+def _kind(statement: ast.stmt, header: list[ast.AST], *, keeps: bool) -> str:
     if isinstance(statement, ast.AsyncWith | ast.AsyncFor):
         return "await"
     inside = [node for part in header for node in ast.walk(part)]
@@ -139,9 +148,9 @@ def _kind(statement: ast.stmt, header: list[ast.AST], *, is_journal: bool) -> st
     called |= {
         node.value for node in inside if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    if is_journal and called & _WRITES:
+    if keeps and called & _WRITES:
         return "durable write"
-    if not is_journal and called & _HANDS_OVER and _crosses(inside):
+    if not keeps and called & _HANDS_OVER and _crosses(inside):
         return "hand-over"
     return ""
 
