@@ -1,6 +1,6 @@
 """The catalogue of bad days, and the page that is made of it and of the tests that name its cases.
 
-A test names its cases at the start of its name: ``test_o13_...``, ``test_r1_r3_...``, ``test_property_windows_...``. What a user
+A test names its cases at the start of its name: ``test_o13_...``, ``test_R1_R3_...``, ``test_property_windows_...``. What a user
 sees is the ``Seen:`` part of a docstring. `tests/bad_days/test_catalogue.py` fails when a case has no test or nobody says what is
 seen.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-_CASES = re.compile(r"^test_((?:[ofrt]\d{1,2}_)+)")
+_CASES = re.compile(r"^test_((?:[ofrt]\d{1,2}_)+)", re.IGNORECASE)
 _PROPERTY = re.compile(r"^test_property_([a-z]+)_")
 
 CASES: Final[dict[str, tuple[str, str]]] = {
@@ -96,6 +96,9 @@ CASES: Final[dict[str, tuple[str, str]]] = {
     "F10": ("token revoked in mid-stream; 401, 403, 423, 429", "each its own behaviour"),
 }
 """Case -> what happens, what must hold."""
+
+ELSEWHERE: Final = frozenset({"F1", "F5", "F7", "F8", "F11", "F12"})
+"""Cases of the feed that are no part of this page."""
 
 PROPERTIES: Final[dict[str, str]] = {
     "sum": "a position is the sum of its fills, in any order and with any duplication",

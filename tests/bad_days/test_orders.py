@@ -23,6 +23,10 @@ from tradetui.domain.records import RecordKind
 
 
 async def test_o1_a_lost_acknowledgement_of_an_open_order_is_adopted_by_its_tag(tmp_path: Path) -> None:
+    """The connection drops instead of an answer, and the broker has the order open.
+
+    Seen: UNKNOWN in alarm colour with "outcome unknown, asking the broker"; within seconds the same row is OPEN.
+    """
     async with workstation(tmp_path) as w:
         w.fault("lost-ack-after", count=1)
         tag = w.send()
@@ -33,6 +37,10 @@ async def test_o1_a_lost_acknowledgement_of_an_open_order_is_adopted_by_its_tag(
 
 
 async def test_o1_while_the_outcome_is_unknown_new_risk_is_locked_there(tmp_path: Path) -> None:
+    """A second order in the same instrument while the first one's outcome is not known.
+
+    Seen: it is REFUSED: "an order in this instrument has an unknown outcome: wait until the broker's book tells".
+    """
     async with workstation(tmp_path) as w:
         w.fault("lost-ack-before", count=1)
         w.send()
@@ -44,6 +52,10 @@ async def test_o1_while_the_outcome_is_unknown_new_risk_is_locked_there(tmp_path
 
 
 async def test_o2_a_lost_acknowledgement_of_an_order_that_filled_is_booked_once(tmp_path: Path) -> None:
+    """The acknowledgement is lost, and the order has filled meanwhile.
+
+    Seen: UNKNOWN, then FILLED; the position has the units once.
+    """
     async with workstation(tmp_path) as w:
         w.fault("lost-ack-after", count=1)
         tag = w.send(price=100.05)
@@ -55,6 +67,11 @@ async def test_o2_a_lost_acknowledgement_of_an_order_that_filled_is_booked_once(
 
 
 async def test_o3_an_order_that_never_arrived_stays_unknown_until_three_polls_miss_it(tmp_path: Path) -> None:
+    """The connection drops before the order reaches the broker.
+
+    Seen: UNKNOWN for some seconds, then ABSENT with "never reached the broker: not in its book in three polls". Nothing is
+    sent again.
+    """
     async with workstation(tmp_path) as w:
         w.fault("lost-ack-before", count=1)
         tag = w.send()
@@ -73,6 +90,10 @@ async def test_o3_an_order_that_never_arrived_stays_unknown_until_three_polls_mi
 
 @pytest.mark.parametrize("form", ["empty", "html", "null", "502"])
 async def test_o4_a_senseless_answer_to_an_accepted_order_is_no_rejection(tmp_path: Path, form: str) -> None:
+    """The broker took the order and answers with nothing, a web page, null or a 502.
+
+    Seen: UNKNOWN, then OPEN; never REJECTED.
+    """
     async with workstation(tmp_path) as w:
         w.fault("garbled-ack", form=form, count=1)
         tag = w.send()
@@ -86,6 +107,10 @@ async def test_o4_a_senseless_answer_to_an_accepted_order_is_no_rejection(tmp_pa
 async def test_o6_a_fill_that_is_pushed_before_the_acknowledgement_is_one_order_and_one_fill(
     tmp_path: Path,
 ) -> None:
+    """The push of a fill overtakes the acknowledgement, which then never comes.
+
+    Seen: one row, FILLED; one position.
+    """
     async with workstation(tmp_path) as w:
         w.fault("hang", after=1, count=1, path="/order/place")
         tag = w.send(price=100.05)
@@ -100,6 +125,10 @@ async def test_o6_a_fill_that_is_pushed_before_the_acknowledgement_is_one_order_
 
 
 async def test_o7_duplicate_and_disordered_pushes_change_nothing(tmp_path: Path) -> None:
+    """Every push comes twice, and in swapped pairs.
+
+    Seen: nothing: the order list and the position are as without it.
+    """
     async with workstation(tmp_path) as w:
         w.fault("duplicate")
         w.fault("disorder")
@@ -115,6 +144,10 @@ async def test_o7_duplicate_and_disordered_pushes_change_nothing(tmp_path: Path)
 
 
 async def test_o8_a_fill_whose_push_is_missing_is_found_by_the_poll(tmp_path: Path) -> None:
+    """The push of a fill is lost while the stream looks alive.
+
+    Seen: the order OPEN for a few seconds, then FILLED, with its position.
+    """
     async with workstation(tmp_path) as w:
         tag = w.send()
         await w.until_order(tag, OrderStatus.OPEN)
@@ -128,6 +161,10 @@ async def test_o8_a_fill_whose_push_is_missing_is_found_by_the_poll(tmp_path: Pa
 
 
 async def test_o9_a_partial_fill_a_modify_and_the_rest_add_up(tmp_path: Path) -> None:
+    """Four of ten units fill, the order is raised to twenty, and the rest fills.
+
+    Seen: 4/10, MODIFYING, then 20/20 FILLED, and a position of 20.
+    """
     async with workstation(tmp_path) as w:
         tag = w.send(price=100.0)
         await w.until_order(tag, OrderStatus.OPEN)
@@ -141,6 +178,10 @@ async def test_o9_a_partial_fill_a_modify_and_the_rest_add_up(tmp_path: Path) ->
 
 
 async def test_o10_a_cancel_that_is_refused_because_it_filled_shows_as_filled(tmp_path: Path) -> None:
+    """A cancel arrives after the order has filled.
+
+    Seen: CANCELLING, then FILLED; the position is there.
+    """
     async with workstation(tmp_path) as w:
         tag = w.send()
         await w.until_order(tag, OrderStatus.OPEN)
@@ -156,6 +197,10 @@ async def test_o10_a_cancel_that_is_refused_because_it_filled_shows_as_filled(tm
 
 
 async def test_o13_a_send_key_that_is_held_makes_one_order(tmp_path: Path) -> None:
+    """The send key repeats twenty times for one review.
+
+    Seen: one row in the order list.
+    """
     async with workstation(tmp_path) as w:
         request = OrderRequest(KEY, Side.BUY, 10, price=to_price(99), client_id="ticket-1")
         for _ in range(20):
@@ -165,6 +210,10 @@ async def test_o13_a_send_key_that_is_held_makes_one_order(tmp_path: Path) -> No
 
 
 async def test_o14_a_phone_places_modifies_and_cancels_and_is_followed(tmp_path: Path) -> None:
+    """The account's phone app places an order, changes it, and it fills in part.
+
+    Seen: "reconcile: foreign order", the row marked "foreign" with its new terms and fills; it can be cancelled from here.
+    """
     async with workstation(tmp_path) as w, aiohttp.ClientSession() as http:
         phone = Member(w.market.sim, http)
         await phone.login()
@@ -189,6 +238,10 @@ async def test_o14_a_phone_places_modifies_and_cancels_and_is_followed(tmp_path:
 async def test_o19_a_modify_or_cancel_on_a_dropped_connection_is_sent_once(
     tmp_path: Path, fault: str
 ) -> None:
+    """The connection drops under a modify and a cancel.
+
+    Seen: MODIFYING or CANCELLING until the broker's book tells; never two requests.
+    """
     async with workstation(tmp_path) as w:
         tag = w.send()
         await w.until_order(tag, OrderStatus.OPEN)
@@ -221,6 +274,10 @@ O20 = [
 async def test_o20_every_refusal_of_a_write_has_its_own_words_and_is_not_repeated(
     tmp_path: Path, fault: str, code: str, words: str
 ) -> None:
+    """The broker refuses an order for the address, the token, the hour or the rate.
+
+    Seen: REJECTED, each with its own words and what to do about it; nothing is sent again.
+    """
     async with workstation(tmp_path) as w:
         w.fault(fault, path="/order/place")
         tag = w.send()
@@ -234,6 +291,11 @@ async def test_o20_every_refusal_of_a_write_has_its_own_words_and_is_not_repeate
 
 
 async def test_o20_r7_a_login_that_ends_while_running_is_said_and_stops_new_risk_only(tmp_path: Path) -> None:
+    """The login ends while a position is open.
+
+    Seen: "the account cannot be read ...: tradetui auth", once. New risk is REFUSED with it; an exit is let through, and the
+    broker's refusal is shown. After a new login everything goes on by itself.
+    """
     async with workstation(tmp_path) as w:
         w.send(price=100.05)
         await w.until(lambda: w.held() == 10)

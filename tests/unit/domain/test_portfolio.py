@@ -79,7 +79,7 @@ TRADES = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 500), st.integ
 
 
 @given(TRADES, TRADES, st.integers(1, 10**6), st.integers(1, 10**6))
-def test_property_profits_of_the_days_add_up_to_profit_since_entry(
+def test_property_sum_of_the_days_profits_is_profit_since_entry(
     first: list[tuple[Side, int, int]], second: list[tuple[Side, int, int]], mark: int, last: int
 ) -> None:
     portfolio = Portfolio()
