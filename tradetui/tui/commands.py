@@ -22,7 +22,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
         "gtt SIDE QTY above|below|now P ...",
         "an order that rests at the broker for days; reviewed before it goes",
     ),
-    ("gtt cancel [ID]", "cancel a GTT"),
+    ("gtt cancel [ID]", "cancel a GTT; the end of its number is enough"),
     ("limit NAME VALUE REASON", "change a risk limit while running; the reason is written down"),
     ("square-off ok", "you have looked up the broker's cut-off for intraday positions"),
     ("resume [REASON]", "take new orders again after a kill; a reached loss limit needs a reason"),

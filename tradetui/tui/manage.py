@@ -182,8 +182,9 @@ class Manager:
 
     def _cancel_gtt(self, name: str) -> None:
         working = [one for one in self._live().gtts if one.status.working]
-        found = [one for one in working if name in (one.tag, one.gtt_id) or (not name and len(working) == 1)]
-        if not found:
+        # The end of a number is enough where only one GTT ends so.
+        found = [one for one in working if name == one.tag or one.gtt_id.endswith(name)]
+        if len(found) != 1:
             listed = ", ".join(clean(one.gtt_id or one.tag) for one in working[:4])
             self._say(f"gtt cancel ID; open: {listed or 'none'}", "WARNING")
         elif self._desk.submit("GTT_CANCEL", tag=found[0].tag):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tests.fixtures.fake_handle import T0_NS
@@ -10,7 +11,7 @@ from tradetui.domain.events import OperatorEvent, OperatorKind
 from tradetui.domain.exit_plan import ExitPlan, Trail, TrailKind
 from tradetui.domain.gtt import Gtt, GttStatus
 from tradetui.domain.money import to_price
-from tradetui.domain.order import Product
+from tradetui.domain.order import STOP_SOURCE, OrderStatus, OrderType, Product, Side
 from tradetui.tui.state import UiMode
 
 
@@ -139,7 +140,7 @@ async def test_a_gtt_is_reviewed_before_it_goes_and_can_be_cancelled() -> None:
         assert "open: none" in s.notice
         s.handle.gtts = (Gtt("g1", event.gtt, GttStatus.ACTIVE, T0_NS, T0_NS, "GTT-1"),)
         await s.settle()
-        assert "GTT-1" in s.text()
+        assert re.search(r"BUY +10 RELIANCE +GTT 1,600.00 ACTIVE +#TT-1", s.text())
         await s.command("gtt cancel GTT-1")
         assert (last(s).kind, last(s).tag) == (OperatorKind.GTT_CANCEL, "g1")
 
@@ -189,3 +190,70 @@ async def test_the_kill_key_works_while_something_is_under_review() -> None:
         assert last(s).kind is OperatorKind.KILL
         await s.press("escape")
         assert s.app.controller.ui.mode is UiMode.NORMAL
+
+
+async def test_a_stop_is_moved_by_its_trigger_alone() -> None:
+    async with screen((80, 24)) as s:
+        s.handle.fill = False
+        await bought(s)
+        entry = s.handle.orders[0]
+        stop = replace(
+            entry.request, side=Side.SELL, order_type=OrderType.SL, price=to_price(1440),
+            trigger_price=to_price(1450), source=STOP_SOURCE,
+        )  # fmt: skip
+        s.handle.orders = [replace(entry, request=stop, status=OrderStatus.TRIGGER_PENDING)]
+        await s.press("6", "j", "e")
+        text = s.text()
+        assert "trigger [1450.00" in text
+        assert "qty [" not in text
+        await s.press("tab", "@")
+        await s.type("1460", enter=True)
+        text = s.text()
+        assert "CHANGE stop of 10 RELIANCE to 1,460.00" in text
+        await s.press("f9")
+        event = last(s)
+        assert (event.kind, event.trigger_price) == (OperatorKind.MODIFY, to_price(1460))
+        assert (event.qty, event.price) == (None, None), (
+            "its units follow the position, its limit the trigger"
+        )
+
+
+async def test_a_stop_that_has_triggered_is_changed_as_the_limit_order_it_is() -> None:
+    async with screen((120, 40)) as s:
+        s.handle.fill = False
+        await bought(s)
+        entry = s.handle.orders[0]
+        stop = replace(
+            entry.request, order_type=OrderType.SL, price=to_price(1440), trigger_price=to_price(1450),
+            source=STOP_SOURCE,
+        )  # fmt: skip
+        s.handle.orders = [replace(entry, request=stop, status=OrderStatus.OPEN)]
+        await s.press("6", "j", "e", "@")
+        await s.type("1435", enter=True)
+        await s.press("f9")
+        event = last(s)
+        assert (event.price, event.trigger_price, event.qty) == (to_price(1435), None, 10)
+
+
+async def test_gtts_stay_in_sight_below_many_orders() -> None:
+    async with screen((80, 24)) as s:
+        s.handle.fill = False
+        for _ in range(12):
+            await bought(s, "1")
+        await s.command("gtt buy 10 above 1600 stop 1550")
+        await s.press("f9")
+        request = last(s).gtt
+        assert request is not None
+        s.handle.gtts = tuple(
+            Gtt(f"g{n}", request, GttStatus.ACTIVE, T0_NS, T0_NS, f"GTT-C10{n}") for n in (1, 2)
+        )
+        await s.press("6")
+        await s.press("end")
+        rows = [line for line in s.text().splitlines() if "GTT 1,600.00" in line]
+        assert len(rows) == 2
+        assert "#C101" in rows[0]
+        assert "then stop 1,5" in rows[0], "what follows, as far as there is room"
+        await s.command("gtt cancel")
+        assert "open: GTT-C101, GTT-C102" in s.notice
+        await s.command("gtt cancel 102")
+        assert (last(s).kind, last(s).tag) == (OperatorKind.GTT_CANCEL, "g2")

@@ -81,7 +81,9 @@ def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
         # A simulated exchange has a day of its own; elsewhere its clock is everybody's.
         clock = fmt.clock(frame.live.t_ns // 1_000_000)
         parts.append((1, [("exch ", "dim"), (clock, "text")] if own else [(clock, "text"), (" IST", "dim")]))
-    parts.append((1, _feed(frame, snap) if frame.ui.status == "running" else [(frame.ui.status, "warn")]))
+    dead = snap.feed_state not in ("up", "connecting", "ended")
+    feed = _feed(frame, snap) if frame.ui.status == "running" else [(frame.ui.status, "warn")]
+    parts.append((0 if dead else 1, feed))
     return [(rank, spans) for rank, spans in parts if spans]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradetui.domain.gtt import Gtt, GttStatus
+from tradetui.domain.gtt import Gtt, GttStatus, GttStrategy
 from tradetui.domain.order import Order, OrderStatus, OrderType, Side
 from tradetui.domain.text import clean
 from tradetui.tui import fmt
@@ -24,6 +24,9 @@ _WORDS = {
     OrderStatus.REFUSED: ("REFUSED", "error"),
     OrderStatus.ABSENT: ("ABSENT", "dim"),
 }
+
+
+_RULES = {GttStrategy.ENTRY: "entry", GttStrategy.STOPLOSS: "stop", GttStrategy.TARGET: "target"}
 
 
 def title(frame: Frame, width: int) -> tuple[Line, Line]:
@@ -62,31 +65,37 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
         return [*lines, ((" no orders today" if frame.snap.seq else " not known yet", "dim"),)]
     cursor = frame.ui.cursors.get(Pane.ORDERS, "")
     index = next((i for i, order in enumerate(orders) if order.tag == cursor), -1)
-    start = window(frame.ui, Pane.ORDERS, index, len(orders), height - 1)
+    # What waits at the broker for days is never pushed out of sight by today's orders.
+    gtts = [gtt for gtt in frame.snap.gtts if gtt.status.working or gtt.status is GttStatus.REJECTED]
+    gtts = gtts[: max(1, (height - 1) // 3)]
+    room = height - 1 - len(gtts)
+    start = window(frame.ui, Pane.ORDERS, index, len(orders), room)
     focused = frame.ui.focus is Pane.ORDERS
-    for order in orders[start : start + height - 1]:
+    for order in orders[start : start + room]:
         line = _row(frame, order, symbol, price)
         lines.append(marked(line, width, cursor=order.tag == cursor, focused=focused))
-    shown = [gtt for gtt in frame.snap.gtts if gtt.status.working or gtt.status is GttStatus.REJECTED]
-    lines += [_gtt(frame, gtt, symbol) for gtt in shown]
+    lines += [_gtt(frame, gtt, symbol, price) for gtt in gtts]
     return lines[:height]
 
 
-def _gtt(frame: Frame, gtt: Gtt, symbol: int) -> Line:
-    """One GTT: what waits for which price, and what the broker says of each rule."""
+def _gtt(frame: Frame, gtt: Gtt, symbol: int, price: int) -> Line:
+    """One GTT: what waits for which price, what follows it, and what the broker says of each rule."""
     request = gtt.request
-    rules = " ".join(
-        f"{rule.strategy.value.lower()} {fmt.money(rule.trigger_price)}" for rule in request.rules
-    )
-    said = " ".join(clean(state.raw_status or state.status.value).lower() for state in gtt.rules)
+    first, *then = request.rules
+    follows = " ".join(f"{_RULES[rule.strategy]} {fmt.money(rule.trigger_price)}" for rule in then)
+    said = " ".join(clean(state.raw_status).lower() for state in gtt.rules)
     style = "alarm" if gtt.status is GttStatus.UNKNOWN else "error" if gtt.message else "accent"
+    number = clean(gtt.gtt_id)
     return (
         (" " + fit(request.side.value, 5), "buy" if request.side is Side.BUY else "sell"),
-        (right(fmt.units(request.qty), 10), "text"),
+        (right(fmt.units(request.qty), 11), "text"),
         (" " + fit(fit(name_of(frame.snap, frame.ui, request.instrument_key), symbol - 1), symbol), "text"),
-        (f"GTT {clean(gtt.gtt_id) or gtt.status.value} ", style),
-        (f"{rules}  ", "text"),
-        (clean(gtt.message) or said or gtt.status.value, "dim"),
+        (right(f"GTT {fmt.money(first.trigger_price)}", price), "text"),
+        (" " + fit(gtt.status.value.upper(), 10), style),
+        # The end of its number, which is what `:gtt cancel` takes.
+        (fit(f"#{number[-4:]}" if number else "", 6), "dim"),
+        (f"then {follows}  " if follows else "", "text"),
+        (clean(gtt.message) or " ".join(part for part in (number, said) if part), "dim"),
         (" foreign" if gtt.foreign else "", "accent"),
     )
 

@@ -10,7 +10,7 @@ from tradetui.tui import fmt
 from tradetui.tui.layout import Rect, fits_ticket
 from tradetui.tui.panes.base import enclose
 from tradetui.tui.panes.watchlist import tone
-from tradetui.tui.spans import Line, Span, fit, line_width, pad, wrap
+from tradetui.tui.spans import BLANK, Line, Span, fit, line_width, pad, wrap
 from tradetui.tui.state import Frame
 from tradetui.tui.ticket import Field, Phase, Ticket, answers, asked, locked, missing, word
 from tradetui.tui.words import trail_text
@@ -195,8 +195,8 @@ def _effect(snap: Snapshot, answer: Preview | None, ticket: Ticket, width: int) 
         if lines[-1] and line_width((*lines[-1], *cell)) > width:
             lines.append([])
         lines[-1] += cell
-    effect = [((f" {part}", "title+bold"),) for part in wrap(clean(answer.effect), width - 2)]
-    return [*(effect or [()]), *(tuple(line) for line in lines if line)]
+    effect: list[Line] = [((f" {part}", "title+bold"),) for part in wrap(clean(answer.effect), width - 2)]
+    return [*(effect or [BLANK]), *(tuple(line) for line in lines if line)]
 
 
 _VERDICTS = {Verdict.WARN: ("WARN ", "warn"), Verdict.BLOCK: ("BLOCK", "error")}
