@@ -48,7 +48,7 @@ def _parts(frame: Frame, width: int) -> list[tuple[int, list[Span]]]:
     if snap.risk_state != "active":
         # Little room: the risk pane says why.
         why = (
-            f": {fmt.short(clean(snap.risk_reason), width // 4)}" if snap.risk_reason and width >= 110 else ""
+            f": {fmt.short(clean(snap.risk_reason), width // 6)}" if snap.risk_reason and width >= 110 else ""
         )
         badge += [(" ", "text"), (f" {snap.risk_state.upper()}{why} ", "alarm")]
     parts: list[tuple[int, list[Span]]] = [(0, badge), *_trouble(snap, width)]
@@ -91,7 +91,7 @@ def _trouble(snap: Snapshot, width: int) -> list[tuple[int, list[Span]]]:
     """What needs a person: a login that ended, orders in doubt, positions without a stop."""
     parts: list[tuple[int, list[Span]]] = []
     if snap.login:
-        words = f": {fmt.short(clean(snap.login), width // 4)}" if width >= 110 else ""
+        words = f": {fmt.short(clean(snap.login), width // 6)}" if width >= 110 else ""
         parts.append((0, [(f" LOGIN ENDED{words} ", "alarm")]))
     doubts = sum(1 for order in snap.orders if order.status is OrderStatus.UNKNOWN)
     doubts += sum(1 for gtt in snap.gtts if gtt.status is GttStatus.UNKNOWN)
