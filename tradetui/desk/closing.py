@@ -172,7 +172,8 @@ class Closing:
     # --- working --------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Do the next step for every position that is to be closed."""
+        """Do the next step for every position that is to be closed; exits that nobody wants any more are cancelled."""
+        self._sweep()
         if not self.wanted:
             return
         short = [at for at, want in self.wanted.items() if want.covers_first and not want.gave_up]
@@ -182,6 +183,15 @@ class Closing:
             want = self.wanted.get(at)
             if want is not None:
                 self._step(at, want, covering)
+
+    def _sweep(self) -> None:
+        """An exit whose wish was called back would close what is kept, or open what is gone by then."""
+        books = self._books
+        for order in books.manager.working():
+            request = order.request
+            at = (request.instrument_key, request.product)
+            if request.source == EXIT_SOURCE and at not in self.wanted and not books.is_child_of_gtt(order):
+                books.cancel(order)
 
     def _step(self, at: PositionKey, want: Want, covering: bool) -> None:
         books, manager = self._books, self._books.manager
@@ -200,6 +210,7 @@ class Closing:
                 self._drop(at)
             return
         if want.gave_up:
+            self._no_larger(working, held, surplus)
             return
         side = Side.SELL if held > 0 else Side.BUY
         if not want.keep:
@@ -223,6 +234,12 @@ class Closing:
         if progress.had_stop and not progress.stop_gone_ns:
             progress.stop_gone_ns = books.now_ns
         self._exit(at, want, surplus, ours)
+
+    def _no_larger(self, working: list[Order], held: int, surplus: int) -> None:
+        """Exits of a wish that was given up may rest on, but not for more than there is to close."""
+        ours = [o for o in working if o.request.source == EXIT_SOURCE and o.request.side.sign * held < 0]
+        if sum(order.pending_qty for order in ours) > surplus:
+            self._books.cancel(ours[-1])
 
     def _surplus(self, at: PositionKey, want: Want) -> int:
         """Units that are still to be closed."""
