@@ -41,7 +41,7 @@ async def test_o5_ten_minutes_without_the_broker_drop_nothing(tmp_path: Path) ->
             assert w.orders[tag].status is OrderStatus.PENDING, "silence proves nothing"
             refused = w.orders[w.send(qty=11 + minute)]
             assert (refused.status, "the feed is down" in refused.message) == (OrderStatus.REFUSED, True)
-        assert w.screen().feed_state == "down"
+        assert w.screen().feed_state in ("down", "connecting"), "it tries again all the time"
         w.market.sim.faults.clear()
         await w.until_order(tag, OrderStatus.FILLED)
         await w.until(w.agrees)
@@ -94,6 +94,31 @@ async def test_o5_a_stop_that_fired_meanwhile_is_found_and_nothing_is_sold_twice
         assert (len(w.truth()), w.working()) == (2, [])
 
 
+async def test_o5_an_exit_that_cannot_leave_is_said_and_not_sent_by_itself_later(tmp_path: Path) -> None:
+    """A person closes a position while the broker cannot be reached.
+
+    Seen: "could not close RELIANCE" with the reason, the position naked with the same words. When the broker is back
+    nothing leaves by itself: the exit is asked for again, by a person.
+    """
+    async with workstation(tmp_path) as w:
+        await w.hold(10)
+        w.fault("unreachable")
+        await w.until(lambda: not w.runtime.engine.desk.books.feed_up)
+        w.ask(OperatorKind.EXIT, instrument_key=KEY)
+        for _ in range(12):
+            await w.pass_time_unheard(50)
+            await w.until(lambda: all(one.status.terminal for one in w.exits()))
+        assert w.said("could not close RELIANCE")
+        assert "could not be closed" in w.shown().naked_why
+        w.market.sim.faults.clear()
+        await w.until(lambda: w.runtime.engine.desk.books.feed_up)
+        await w.polls(3)
+        assert (w.held(), w.market.asked(PLACE)) == (10, 1), "what never left has no second chance of its own"
+        w.ask(OperatorKind.EXIT, instrument_key=KEY)
+        await w.until(lambda: w.held() == 0)
+        await w.until(w.agrees)
+
+
 # --- O16 ----------------------------------------------------------------------------------------------
 
 
@@ -120,6 +145,24 @@ async def test_o16_the_broker_squares_off_and_it_is_booked_as_its_exit(tmp_path:
         assert w.runtime.engine.desk.protection.plans == {}
         late = await w.until_order(w.send(qty=5, price=98.5), OrderStatus.REJECTED)
         assert "square-off" in late.message
+
+
+async def test_o16_after_the_brokers_cut_off_our_own_square_off_has_nothing_left_to_do(
+    tmp_path: Path,
+) -> None:
+    """The broker's cut-off lies before ours: it closes the position at 14:50, and ours would come at 15:00.
+
+    Seen: flat since 14:50; at 15:00 nothing is sold a second time.
+    """
+    async with workstation(tmp_path) as w:
+        await w.protected(10, stop=95)
+        w.fault("square-off", at="14:50")
+        await w.pass_time(4 * 3600 + 51 * 60)
+        await w.until(lambda: w.held() == 0)
+        await w.pass_time(10 * 60)
+        await w.polls(2)
+        await w.until(w.agrees)
+        assert (w.working(), sum(t.qty * t.side.sign for t in w.market.venue.trades())) == ([], 0)
 
 
 # --- O17 ----------------------------------------------------------------------------------------------
@@ -183,6 +226,41 @@ async def test_o17_an_entry_gtt_that_fires_while_we_are_away_is_a_position_at_th
             assert len(w.truth()) == 2
 
 
+@pytest.mark.parametrize("price", [94.0, 110.0])
+async def test_o17_a_leg_that_fires_while_we_are_away_closes_the_position_and_takes_the_other_along(
+    tmp_path: Path, price: float
+) -> None:
+    """A GTT with entry, stop and target has opened a position; a leg fires while the program is off.
+
+    Seen: at the start the position is flat, the GTT "done", and the leg's order FILLED in the list.
+    """
+    rules = (
+        GttRule(GttStrategy.ENTRY, GttTrigger.IMMEDIATE, to_price(100)),
+        GttRule(GttStrategy.TARGET, GttTrigger.IMMEDIATE, to_price(110)),
+        GttRule(GttStrategy.STOPLOSS, GttTrigger.IMMEDIATE, to_price(95)),
+    )
+    async with scripted_market() as market:
+        market.normal(KEY)
+        async with running(market, tmp_path) as w:
+            w.ask(OperatorKind.GTT_PLACE, gtt=GttRequest(KEY, Side.BUY, 10, Product.DELIVERY, rules))
+            await w.until(lambda: bool(w.market.venue.orders()))
+            w.market.normal(KEY)
+            await w.until(lambda: w.held(Product.DELIVERY) == 10)
+        market.normal(KEY, price)
+        market.normal(KEY, price)  # a child is a limit at its trigger: the price must come twice
+        assert sum(t.qty * t.side.sign for t in market.venue.trades()) == 0
+        async with running(market, tmp_path) as w:
+            await w.until(lambda: w.held(Product.DELIVERY) == 0)
+            await w.until(lambda: all(one.status is GttStatus.DONE for one in w.gtts.values()))
+            await w.polls(2)
+            assert w.agrees()
+            (leg,) = w.exits() + w.stops()
+            assert (leg.status, leg.request.is_resting_stop) == (OrderStatus.FILLED, price < 100)
+            assert (w.working(), len(w.truth())) == ([], 2), (
+                "the other leg is gone, and none of ours was needed"
+            )
+
+
 # --- O18 ----------------------------------------------------------------------------------------------
 
 
@@ -192,7 +270,7 @@ async def test_o18_a_kill_switch_at_the_broker_is_shown_and_stops_trading_there(
     Seen: "closed by your account's kill switch at the broker: NSE_EQ", the stop CANCELLED, the position naked with the
     reason, new orders refused; exits are tried, and refused by the broker in its own words, and that is said.
     """
-    async with workstation(tmp_path) as w:
+    async with workstation(tmp_path, also=[FUTURE]) as w:
         stop = await w.protected(10, stop=95)
         w.fault("broker-kill-switch", segment="NSE_EQ")
         await w.until_order(stop.tag, OrderStatus.CANCELLED)
@@ -207,6 +285,8 @@ async def test_o18_a_kill_switch_at_the_broker_is_shown_and_stops_trading_there(
             True,
         )
         assert w.market.asked(PLACE) == asked, "what adds risk does not even leave"
+        elsewhere = w.send(qty=65, price=98, key=FUTURE.key)
+        await w.until_order(elsewhere, OrderStatus.OPEN)  # other segments trade on
         for _ in range(30):
             await w.pass_time(5)
             if w.said("could not close"):
@@ -269,6 +349,25 @@ async def test_o23_an_order_outside_the_new_band_is_cancelled_seen_and_not_sent_
         assert w.orders[inside].status is OrderStatus.OPEN
         assert w.market.asked(PLACE) == len(w.truth()) == 2
         assert w.agrees()
+
+
+async def test_o23_the_band_is_reset_by_the_clock_when_the_index_leaves_continuous_trading(
+    tmp_path: Path,
+) -> None:
+    """A carried order in a near future at 15:15, five percent away, and nobody at the screen.
+
+    Seen: CANCELLED with the exchange's reason; one order in the book, none sent after it.
+    """
+    async with workstation(tmp_path, also=[FUTURE]) as w:
+        tag = w.send(qty=65, price=95, key=FUTURE.key, product=Product.DELIVERY)
+        await w.until_order(tag, OrderStatus.OPEN)
+        await w.pass_time(5 * 3600 + 14 * 60)
+        assert w.orders[tag].status is OrderStatus.OPEN
+        await w.pass_time(120)
+        order = await w.until_order(tag, OrderStatus.CANCELLED)
+        await w.polls(2)
+        assert w.said(order.message)
+        assert (w.market.asked(PLACE), len(w.truth()), w.agrees()) == (1, 1, True)
 
 
 async def test_o23_a_stop_outside_the_new_band_is_not_left_naked(tmp_path: Path) -> None:
