@@ -11,16 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from tradetui.domain.exit_plan import ExitPlan
-from tradetui.domain.order import Order, OrderStatus, Product, Side
+from tradetui.domain.order import Order, OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.text import clean
-from tradetui.domain.view import PositionRow, Snapshot
+from tradetui.domain.view import InstrumentRow, PositionRow, Snapshot
 from tradetui.tui import fmt, words
 from tradetui.tui import ticket as tk
 from tradetui.tui.layout import Pane
 from tradetui.tui.operate import Operator
+from tradetui.tui.panes.ticket_view import sentence
 from tradetui.tui.state import Confirm, Ui, UiMode, name_of
 
-MANAGED = frozenset({"exit all", "cancel all", "square-off", "plan", "convert", "gtt", "limit"})
+MANAGED = frozenset({"exit all", "cancel all", "square-off", "plan", "convert", "gtt", "limit", "basket"})
 """Commands that `Manager.run` does."""
 _PRODUCTS = {"delivery": Product.DELIVERY, "mtf": Product.MTF}
 
@@ -53,7 +54,13 @@ class Manager:
         elif verb == "square-off":
             self.square_off_ok()
         else:
-            {"plan": self.protect, "convert": self.convert, "gtt": self.gtt, "limit": self.limit}[verb](rest)
+            {
+                "plan": self.protect,
+                "convert": self.convert,
+                "gtt": self.gtt,
+                "limit": self.limit,
+                "basket": self.basket,
+            }[verb](rest)
 
     # --- orders ---------------------------------------------------------------------------------------
 
@@ -189,6 +196,49 @@ class Manager:
             self._say(f"gtt cancel ID; open: {listed or 'none'}", "WARNING")
         elif self._desk.submit("GTT_CANCEL", tag=found[0].tag):
             self._say(f"cancelling GTT {clean(found[0].gtt_id)}")
+
+    def basket(self, rest: str) -> None:
+        """Put several typed legs under review as one group."""
+        typed = words.legs_of(rest)
+        if isinstance(typed, str):
+            self._say(typed, "WARNING")
+            return
+        legs: list[OrderRequest] = []
+        lines = [f"basket of {len(typed)} legs, judged together:"]
+        for leg in typed:
+            row = self._found(leg.symbol)
+            if row is None:
+                return
+            units = words.units_of(leg.qty, max(row.lot, 1)) or 0
+            form = OrderType.LIMIT if leg.price else OrderType.MARKET
+            legs.append(
+                OrderRequest(
+                    row.key, leg.side, units, leg.product, form, leg.price,
+                    reason="basket", client_id=self._operator.client_id(),
+                )
+            )  # fmt: skip
+            lines.append(f"  {sentence(legs[-1], row.symbol, row.lot)}")
+        lines += [
+            "",
+            "What protects goes first, then what is bought; what is sold waits until the buys have filled.",
+            "If one leg is refused before the start, nothing is sent; later it is said, and what protects stays.",
+        ]
+        self._review("Basket", tuple(lines), "BASKET", basket=tuple(legs))
+
+    def _found(self, symbol: str) -> InstrumentRow | None:
+        """An instrument by its symbol, streamed from now on; says so when it is not clear which."""
+        hits = list(self._desk.search(symbol, 20))
+        exact = [row for row in hits if row.symbol.lower() == symbol.lower()] or (
+            hits if len(hits) == 1 else []
+        )
+        if not exact or not exact[0].tradable:
+            could = ", ".join(row.symbol for row in hits[:4])
+            self._say(f"{symbol}: {f'could be {could}' if could else 'no such instrument'}", "WARNING")
+            return None
+        self.ui.known[exact[0].key] = exact[0]
+        if exact[0].key not in self.ui.keys:
+            self.ui.keys.append(exact[0].key)
+        return exact[0]
 
     def limit(self, rest: str) -> None:
         """Put a change of a risk limit under review."""

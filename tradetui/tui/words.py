@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tradetui.domain.errors import DomainError
@@ -16,6 +16,8 @@ _TRAIL: Final = re.compile(r"^(\d+(?:\.\d{1,4})?)(%|atr|ch|chandelier)?$", re.IG
 _CLOCK: Final = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)$")
 _OFF: Final = frozenset({"off", "none", "-"})
 PLAN_USAGE: Final = "stop P, target P, trail 2.5|1%|2atr|3ch, leave HH:MM, overnight on; off takes one away"
+_SIDES: Final = {"buy": Side.BUY, "b": Side.BUY, "sell": Side.SELL, "s": Side.SELL}
+BASKET_USAGE: Final = "basket buy QTY SYMBOL [@PRICE] [as D]; sell QTY SYMBOL [@PRICE]; ... (2l is two lots)"
 GTT_USAGE: Final = "gtt buy|sell QTY above|below|now PRICE [stop P] [target P] [trail P] [as D|I|MTF]"
 
 
@@ -118,7 +120,7 @@ def gtt_of(words: list[str], key: str, lot: int, client_id: str) -> GttRequest |
     """
     if len(words) < 4 or len(words) % 2:
         return GTT_USAGE
-    side = {"buy": Side.BUY, "b": Side.BUY, "sell": Side.SELL, "s": Side.SELL}.get(words[0].lower())
+    side = _SIDES.get(words[0].lower())
     qty = units_of(words[1], lot)
     when = {"above": GttTrigger.ABOVE, "below": GttTrigger.BELOW, "now": GttTrigger.IMMEDIATE}
     trigger, price = when.get(words[2].lower()), price_of(words[3])
@@ -147,6 +149,54 @@ def gtt_of(words: list[str], key: str, lot: int, client_id: str) -> GttRequest |
     if stop is not None:
         rules.append(GttRule(GttStrategy.STOPLOSS, GttTrigger.IMMEDIATE, stop, gap))
     return GttRequest(key, side, qty, product, tuple(rules), client_id=client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One leg of a basket as typed.
+
+    Attributes:
+        qty: Units, or lots with an ``l`` behind.
+        symbol: What to look up.
+        price: Limit; 0 for a protected market order.
+    """
+
+    side: Side
+    qty: str
+    symbol: str
+    price: Price
+    product: Product
+
+
+def legs_of(text: str) -> list[Leg] | str:
+    """The legs of a basket, ``;`` between them, or what is wrong with them."""
+    legs: list[Leg] = []
+    for part in filter(None, (one.strip() for one in text.split(";"))):
+        leg = _leg_of(part.split())
+        if leg is None:
+            return f"{part}: {BASKET_USAGE}"
+        legs.append(leg)
+    if len(legs) < 2:
+        return BASKET_USAGE
+    return legs
+
+
+def _leg_of(words: list[str]) -> Leg | None:
+    product, price = Product.INTRADAY, Price(0)
+    if len(words) > 2 and words[-2].lower() == "as":
+        found = next((one for one in Product if one.value == words[-1].upper()), None)
+        if found is None:
+            return None
+        product, words = found, words[:-2]
+    if words and words[-1].startswith("@"):
+        typed = price_of(words[-1][1:])
+        if typed is None:
+            return None
+        price, words = typed, words[:-1]
+    side = _SIDES.get(words[0].lower()) if words else None
+    if side is None or len(words) < 3 or units_of(words[1], 1) is None:
+        return None
+    return Leg(side, words[1], " ".join(words[2:]), price, product)
 
 
 def units_of(text: str, lot: int) -> int | None:

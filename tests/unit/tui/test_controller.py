@@ -45,14 +45,14 @@ def pull(controller: Controller, handle: FakeHandle, now: int) -> None:
 
 
 LINES = ["gtt buy 5 above 1600", "gtt sell 2 below 1400 stop 1500", "convert D", "limit daily_loss 2 calm", "stop 1400",
-         "exit all", "cancel all", "trail 1%"]  # fmt: skip
+         "exit all", "cancel all", "trail 1%", "basket buy 1 INFY; sell 2 TCS @4000"]  # fmt: skip
 STEP = st.one_of(
     st.tuples(st.sampled_from(KEYS), st.integers(0, 500)),
     st.tuples(st.sampled_from(["b", "s", "enter", "f9", "5", "z", "x", "e", "escape"]), st.integers(0, 500)),
     st.tuples(st.sampled_from(["<pull>", "<paint>", "<paste>"]), st.integers(0, 200)),
     st.tuples(st.sampled_from(LINES), st.integers(0, 500)),
 )
-REVIEWED = {OperatorKind.GTT_PLACE, OperatorKind.CONVERT, OperatorKind.LIMITS}
+REVIEWED = {OperatorKind.BASKET, OperatorKind.GTT_PLACE, OperatorKind.CONVERT, OperatorKind.LIMITS}
 
 
 def read_now(controller: Controller, now: int) -> object:

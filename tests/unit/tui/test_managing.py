@@ -166,6 +166,26 @@ async def test_a_conversion_and_a_limit_are_reviewed_before_they_go() -> None:
         assert last(s).kind is OperatorKind.SQUARE_OFF_OK
 
 
+async def test_a_basket_is_read_as_a_whole_before_it_goes() -> None:
+    async with screen((120, 40)) as s:
+        await s.command("basket buy 1l NIFTY 26100 CE 25 NOV 25 @101.5")
+        assert "basket buy QTY SYMBOL" in s.notice, "one leg is no basket"
+        await s.command("basket buy 1 NOSUCH; sell 1 INFY")
+        assert "no such instrument" in s.notice
+        await s.command("basket buy 2l NIFTY 26100 CE 25 NOV 25 @101.5; sell 10 INFY as D")
+        text = s.text()
+        assert "BUY 150 (2 lots) NIFTY 26100 CE 25 NOV 25 LIMIT 101.50" in text
+        assert "SELL 10 INFY MARKET (protected) DELIVERY" in text
+        await s.press("f9")
+        event = last(s)
+        assert event.kind is OperatorKind.BASKET
+        assert [(leg.side, leg.qty, leg.product) for leg in event.basket] == [
+            (Side.BUY, 150, Product.INTRADAY), (Side.SELL, 10, Product.DELIVERY),
+        ]  # fmt: skip
+        assert len({leg.client_id for leg in event.basket}) == 2
+        assert event.basket[0].instrument_key in s.handle.looks[-1].watch
+
+
 async def test_positions_say_their_plan_and_why_they_are_naked() -> None:
     async with screen((200, 60)) as s:
         await bought(s)

@@ -92,3 +92,19 @@ def test_a_gtt_as_typed() -> None:
 )  # fmt: skip
 def test_a_wrong_gtt_is_refused_in_words(line: str) -> None:
     assert isinstance(words.gtt_of(line.split(), "k", 1, "c"), str)
+
+
+def test_the_legs_of_a_basket_as_typed() -> None:
+    legs = words.legs_of("b 2l NIFTY 26100 CE 25 NOV 25 @101.5 as D; sell 10 INFY")
+    assert legs == [
+        words.Leg(Side.BUY, "2l", "NIFTY 26100 CE 25 NOV 25", to_price(101.5), Product.DELIVERY),
+        words.Leg(Side.SELL, "10", "INFY", Price(0), Product.INTRADAY),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "buy 1 A", "buy 1 A; sell", "buy 1 A; sell x B", "buy 1 A; sell 1 B @zero", "buy 1 A; hold 1 B",
+             "buy 1 A; sell 1 B as Q"],
+)  # fmt: skip
+def test_a_wrong_basket_is_refused_in_words(line: str) -> None:
+    assert isinstance(words.legs_of(line), str)
