@@ -81,6 +81,8 @@ class OrderManager(OrderBook):
         self._traded_ns = 0
         self.account_trouble = ""
         """Why the broker does not show us the account, while it does not."""
+        self.account_code = ""
+        """The broker's code for that."""
         self.gtts = GttManager(self, emit, note, self._tags)
         """Every GTT of the account."""
         self.conversions = Conversions(portfolio, emit, note, self._tags)
@@ -197,7 +199,7 @@ class OrderManager(OrderBook):
         """The broker refused a request: nothing was done."""
         words = clean(event.message)
         if event.kind == "read":
-            self._account_refused(words)
+            self._account_refused(words, event.code)
             return
         if (part := self._part(event.kind)) is not None:
             part.on_refused(event)
@@ -308,7 +310,7 @@ class OrderManager(OrderBook):
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         """Compare the broker's account with ours: adopt, repair, and say what was found."""
         portfolio, traded_ns = self._portfolio, self._traded_ns
-        self.account_trouble = ""
+        self.account_trouble = self.account_code = ""
         self._turn_day(snapshot.t_ns)
         # GTTs first: they say which orders of the book came out of them.
         self.gtts.on_snapshot(snapshot)
@@ -427,8 +429,9 @@ class OrderManager(OrderBook):
         self._doubts.begin(order.tag, t_ns)
         self.reconcile_soon()
 
-    def _account_refused(self, words: str) -> None:
-        """The broker will not show us the account (a login that ended): say so once, and trust nothing new."""
+    def _account_refused(self, words: str, code: str) -> None:
+        """The broker will not show us the account (a login that ended, night): say so once, and trust nothing new."""
+        self.account_code = code
         if words != self.account_trouble:
             self.account_trouble = words
             self._note(RecordKind.RECONCILE, {"found": f"the account cannot be read: {words}"})

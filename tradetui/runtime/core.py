@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, Protocol
 
+from tradetui.brokers.upstox.errors import SHUT_CODES
 from tradetui.brokers.upstox.tokens import AccessToken, in_ist
 from tradetui.domain.errors import AuthError, TradeTuiError
 from tradetui.domain.events import Event, FeedEvent, FeedState, TickEvent, TimeEvent
@@ -326,7 +327,10 @@ class Runtime:
         """Why the login does not serve any more; empty while it does."""
         feed = self.engine.feed
         refused = feed.reason if feed.state is FeedState.REFUSED else ""
-        return login.ended or self.engine.desk.manager.account_trouble or refused
+        manager = self.engine.desk.manager
+        # At night the account cannot be read whoever is logged in.
+        trouble = "" if manager.account_code in SHUT_CODES else manager.account_trouble
+        return login.ended or trouble or refused
 
     def use_token(self, token: AccessToken) -> None:
         """Go on with a new login, without a restart. On the loop only.

@@ -19,13 +19,14 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.account import AccountReader, profile_of
 from tradetui.brokers.upstox.api import Reply, UpstoxApi
+from tradetui.brokers.upstox.errors import SHUT_CODES
 from tradetui.brokers.upstox.fills import FillReader
 from tradetui.brokers.upstox.link import Backoff
 from tradetui.brokers.upstox.portfolio_stream import UPDATE_TYPES, PortfolioStream
 from tradetui.brokers.upstox.redact import redact
 from tradetui.brokers.upstox.requests_out import WRITES, Write, answer_id, kind_of, prepare
 from tradetui.brokers.upstox.tokens import AccessToken
-from tradetui.domain.errors import AuthError, OutcomeUnknown, TradeTuiError
+from tradetui.domain.errors import AuthError, BrokerError, OutcomeUnknown, TradeTuiError
 from tradetui.domain.events import (
     AccountSnapshot,
     Event,
@@ -102,7 +103,7 @@ class UpstoxBroker:
         Raises:
             AuthError: The token was refused.
             TransportError: The broker cannot be reached.
-            BrokerError: It refused to say who we are or how the account stands.
+            BrokerError: It refused to say who we are or how the account stands, and not because it is night.
         """
         self._sink = sink
         self.profile = await self._reader.profile()
@@ -113,7 +114,13 @@ class UpstoxBroker:
             # Connected before the first read, so that nothing can fall between the two.
             async with asyncio.timeout(_STREAM_WAIT_S):
                 await self._stream.connected.wait()
-        await self._snapshot(patient=True)
+        try:
+            await self._snapshot(patient=True)
+        except BrokerError as error:
+            if error.code not in SHUT_CODES:
+                raise
+            # At night the books are shut, and a program can be started all the same: they are read when they open.
+            self._say_unread(error, "at the start")
         self._started = True
 
     def submit(self, command: Command) -> None:
@@ -216,12 +223,18 @@ class UpstoxBroker:
         try:
             await self._snapshot()
         except AuthError as error:
-            log.error("the account cannot be read %s: %s", why, error)  # noqa: TRY400 - words say it all
-            self._put(
-                RequestRefused(self._now(), "read", "", clean(getattr(error, "code", ""), 40), str(error))
-            )
+            self._say_unread(error, why)
         except TradeTuiError as error:
-            log.warning("the account could not be read %s: %s", why, error.message)
+            if getattr(error, "code", "") in SHUT_CODES:
+                self._say_unread(error, why)
+            else:
+                log.warning("the account could not be read %s: %s", why, error.message)
+
+    def _say_unread(self, error: TradeTuiError, why: str) -> None:
+        """The broker will not show us the account for now: nothing that adds risk may leave meanwhile."""
+        log.error("the account cannot be read %s: %s", why, error)
+        code = clean(getattr(error, "code", ""), 40)
+        self._put(RequestRefused(self._now(), "read", "", code, str(error)))
 
     async def _snapshot(self, *, patient: bool = False) -> None:
         """Read the account and report it.

@@ -47,6 +47,9 @@ _MANY: Final = "Look at the order list: nothing fits the filter, or too much at 
 _LINES: Final = "Send fewer lines at once, each with its own label"
 _DATES: Final = "Check the dates and the interval that were asked for"
 
+SHUT_CODES: Final = frozenset({"UDAPI100072", "UDAPI100074"})
+"""Orders and funds are closed from midnight to 05:30 IST: neither an order nor a look at the books is answered."""
+
 _AUTH_CODES: Final = frozenset(
     {"UDAPI100050", "UDAPI100016", "UDAPI100067", "UDAPI100069", "UDAPI100068", "UDAPI100070"}
 )
