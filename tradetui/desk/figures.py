@@ -43,20 +43,34 @@ class Figures:
         self._books = books
         self._charge = charge
         self._charges = OrderCharges(charge)
-        self._of_position: dict[PositionKey, int] = {}
+        self._charged = 0
+        self._moves: list[tuple[int, str, Product, Product, int]] = []
+        books.portfolio.on_convert = self._on_convert
         self._breakevens: dict[PositionKey, tuple[Position, int, Price]] = {}
 
     def on_fill(self, fill: Fill) -> None:
         """A trade was booked: its charges count from now on."""
         instrument = self._books.instrument(fill.instrument_key)
         if instrument is not None:
-            key = (fill.instrument_key, fill.product)
-            self._of_position[key] = self._of_position.get(key, 0) + self._charges.add(fill, instrument)
+            self._charges.add(fill, instrument)
+        self._charged += 1
+        self._move()
+
+    def _on_convert(self, key: str, old: Product, new: Product, qty: int) -> None:
+        """Units stand under another product, and are charged as such."""
+        # Trades are booked before they come here: those that were there by now have to be charged first.
+        self._moves.append((len(self._books.portfolio.fills), key, old, new, qty))
+        self._move()
+
+    def _move(self) -> None:
+        while self._moves and self._moves[0][0] <= self._charged:
+            _, key, old, new, qty = self._moves.pop(0)
+            self._charges.convert(key, old, new, qty)
 
     def turn_day(self) -> None:
         """A new day: the charges of yesterday are paid."""
         self._charges.clear()
-        self._of_position.clear()
+        self._moves.clear()
         self._breakevens.clear()
 
     # --- profit ---------------------------------------------------------------------------------------
@@ -101,8 +115,8 @@ class Figures:
         return Money(self.day_pnl() - self.day_charges())
 
     def charges_of(self, key: str, product: Product) -> Money:
-        """Estimated charges of one position's fills of today."""
-        return Money(self._of_position.get((key, product), 0))
+        """Estimated charges of one position's fills of today; of those that were converted, where they stand now."""
+        return self._charges.of_position(key, product)
 
     # --- value ----------------------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ class Portfolio:
         """Whether the holdings were ever read."""
         self.available: Money | None = None
         self.used: Money | None = None
+        self.on_convert: Callable[[str, Product, Product, int], None] = lambda key, old, new, qty: None
+        """Told of every conversion: instrument, from, to, signed units."""
         self._flow: dict[PositionKey, int] = {}
 
     def book(self, fill: Fill) -> bool:
@@ -113,6 +115,7 @@ class Portfolio:
         # As if one had sold to the other at the average price.
         self._flow[key, old] = self._flow.get((key, old), 0) + cost
         self._flow[key, new] = self._flow.get((key, new), 0) - cost
+        self.on_convert(key, old, new, qty)
 
     def day_profit(self, position: Position, last: Price | None, prev_close: Price | None = None) -> Money:
         """Profit of one position today, gross: its trades of today, and its units from mark to mark.
