@@ -137,11 +137,13 @@ def _painted(app: TradeApp) -> bool:
 
 
 async def scene(app: TradeApp, pilot: Pilot[int]) -> None:
-    """What the picture shows: two positions, a working order, the chart of a share."""
+    """What the picture shows: two positions, one with a stop and a target, the chart of a share."""
     await until("prices", lambda: "RELIANCE" in app.text() and "starting" not in app.text())
     await order(app, pilot, "INFY", "s", "5")
-    await order(app, pilot, "RELIANCE", "b", "1", "0")
-    await until("two positions", lambda: len(app.controller.live.positions) == 2)
+    # From the quantity backwards: trail, target, stop.
+    plan = ("up", "up", "up", *"2080", "tab", *"2110", "tab", *"0.5%")
+    await order(app, pilot, "RELIANCE", "b", "1", "0", *plan)
+    await until("two positions and a stop", lambda: "WAITING" in app.text() and "+10" in app.text())
     await asyncio.sleep(TRADED_S)
 
 
