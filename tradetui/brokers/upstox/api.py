@@ -27,6 +27,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -62,8 +63,9 @@ _ORDER_WORKERS: Final = 8
 """As many orders as may go out in a second can wait for their answers at once."""
 _READ_WORKERS: Final = 4
 _GRACE_S: Final = 5.0
-_STAND_ASIDE_S: Final = 0.003
-"""Longest time for which the loop leaves the interpreter to the thread that sends an order."""
+_STAND_ASIDE_S: Final = 0.01
+"""Longest time for which the loop leaves the interpreter to the thread that sends an order; half a millisecond on a
+machine that is not busy (ADR 0011)."""
 _WARM_EVERY_S: Final = 20.0
 """Between looks whether a connection to the order host is open: servers close idle ones after a minute or so."""
 
@@ -88,6 +90,21 @@ class Reply:
         meta = self.body.get("metadata")
         value = meta.get("latency") if isinstance(meta, Mapping) else None
         return int(value) if isinstance(value, int | float) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A request on its way.
+
+    Attributes:
+        number: Of the request, in the journal's notes.
+        endpoint: What was called.
+        future: Its answer.
+    """
+
+    number: int
+    endpoint: Endpoint
+    future: Future[RawReply]
 
 
 class UpstoxApi:
@@ -207,31 +224,42 @@ class UpstoxApi:
             OutcomeUnknown: A write was sent and has no clear answer.
             TransportError: A read failed, or nothing could be sent.
         """
-        bearer = None if endpoint.public else self._bearer(lane)
-        account = "" if endpoint.is_order else endpoint.path
-        await self.governor.acquire(account, lane, max_wait_s, weight)
-        if bearer is not None:
-            bearer = self._bearer(lane)  # a new login, or its end, may have come while this waited
-        self._sequence += 1
-        number = self._sequence
-        request = {"path": dict(path or {}), "query": [list(pair) for pair in query], "body": body}
-        self._tell(number, {"dir": "request", "method": endpoint.method, "call": endpoint.path, **request})
-        sent = threading.Event()
-        send = partial(
-            self._transport.exchange,
-            endpoint, bearer=bearer, path=path or {}, query=query, body=body, form=form,
-            sent=self._wire_hook(endpoint, sent),
-        )  # fmt: skip
-        workers = self._order_workers if endpoint.is_order else self._read_workers
-        if sending is not None:
-            sending()
+        if not endpoint.public:
+            self._bearer(lane)
+        await self.governor.acquire(_account_of(endpoint), lane, max_wait_s, weight)
+        return await self.finish(self._hand_over(endpoint, path or {}, query, body, form, lane, sending))
+
+    def begin(
+        self,
+        endpoint: Endpoint,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        lane: Lane = Lane.NORMAL,
+        sending: Callable[[], None] | None = None,
+    ) -> Flight | None:
+        """Send one request now if nothing speaks against it: no task, no turn of the loop, no frame comes between.
+
+        Arguments are those of `call`.
+
+        Returns:
+            What `finish` takes; ``None`` when the request has to wait or cannot go, which is `call`'s to do and tell.
+        """
         try:
-            future = workers.submit(send)
-        except RuntimeError as error:
-            raise TransportError(str(error)) from None
-        if endpoint.is_order:
-            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0012).
-            sent.wait(_STAND_ASIDE_S)
+            self._bearer(lane)
+            if not self.governor.take_now(_account_of(endpoint), lane):
+                return None
+            return self._hand_over(endpoint, {}, query, body, None, lane, sending)
+        except TradeTuiError:
+            return None
+
+    async def finish(self, flight: Flight) -> Reply:
+        """Wait for the answer to a request that is on its way, and judge it.
+
+        Raises:
+            TradeTuiError: See `call`.
+        """
+        number, endpoint, future = flight.number, flight.endpoint, flight.future
         try:
             async with asyncio.timeout(self._deadline_s):
                 raw = await asyncio.wrap_future(future)
@@ -242,8 +270,43 @@ class UpstoxApi:
         except Broken as broken:
             raise self._lost(number, endpoint, broken) from None
         if raw.status == 429:
-            self.governor.refused(account)
+            self.governor.refused(_account_of(endpoint))
         return self._judge(number, endpoint, raw)
+
+    def _hand_over(
+        self,
+        endpoint: Endpoint,
+        path: Mapping[str, str],
+        query: Sequence[tuple[str, str]],
+        body: Any,
+        form: Sequence[tuple[str, str]] | None,
+        lane: Lane,
+        sending: Callable[[], None] | None,
+    ) -> Flight:
+        """Give a request that may go now to the thread that sends it."""
+        # Looked up now: a new login, or its end, may have come while the request waited.
+        bearer = None if endpoint.public else self._bearer(lane)
+        sent = threading.Event()
+        send = partial(
+            self._transport.exchange,
+            endpoint, bearer=bearer, path=path, query=query, body=body, form=form,
+            sent=self._wire_hook(endpoint, sent),
+        )  # fmt: skip
+        if sending is not None:
+            sending()
+        try:
+            future = (self._order_workers if endpoint.is_order else self._read_workers).submit(send)
+        except RuntimeError as error:
+            raise TransportError(str(error)) from None
+        if endpoint.is_order:
+            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0011).
+            sent.wait(_STAND_ASIDE_S)
+        self._sequence += 1
+        request = {"path": dict(path), "query": [list(pair) for pair in query], "body": body}
+        self._tell(
+            self._sequence, {"dir": "request", "method": endpoint.method, "call": endpoint.path, **request}
+        )
+        return Flight(self._sequence, endpoint, future)
 
     def _wire_hook(self, endpoint: Endpoint, sent: threading.Event) -> Callable[[], None]:
         """What the sending thread calls when a request is out."""
@@ -302,6 +365,11 @@ class UpstoxApi:
     def _tell(self, number: int, data: Mapping[str, Any]) -> None:
         if self.note is not None:
             self.note(redact({"n": number, **data}))
+
+
+def _account_of(endpoint: Endpoint) -> str:
+    """The governor's account that a request is counted in."""
+    return "" if endpoint.is_order else endpoint.path
 
 
 def endpoint_host(hosts: Hosts, endpoint: Endpoint) -> str:

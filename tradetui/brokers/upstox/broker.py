@@ -18,7 +18,7 @@ from typing import Any, Final
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.account import AccountReader, profile_of
-from tradetui.brokers.upstox.api import Reply, UpstoxApi
+from tradetui.brokers.upstox.api import Flight, Reply, UpstoxApi
 from tradetui.brokers.upstox.errors import SHUT_CODES
 from tradetui.brokers.upstox.fills import FillReader
 from tradetui.brokers.upstox.link import Backoff
@@ -133,7 +133,8 @@ class UpstoxBroker:
             # Under way from now on, not from when its task first runs: a read may begin in between.
             self._flight += 1
             self._in_flight[self._flight] = command
-            self._spawn(self._write(command, self._flight), self._writes)
+            begun = None if self._closed else self._begin(command)
+            self._spawn(self._write(command, self._flight, begun), self._writes)
 
     def observe(self, event: TickEvent | TimeEvent) -> None:
         """Market events do not concern a real account."""
@@ -163,11 +164,27 @@ class UpstoxBroker:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    async def _write(self, command: Write, flight: int) -> None:
-        """Send one request and report what its answer means."""
+    def _begin(self, command: Write) -> Flight | Exception | None:
+        """Send a request before `submit` returns, if it need not wait; ``None`` leaves it to its task.
+
+        An exception that nobody foresaw says nothing about what left: the task reports it, and sends nothing.
+        """
+        try:
+            out = prepare(command)
+            leaving = partial(self._leaving, kind_of(command), command.tag)
+            return self._api.begin(
+                out.endpoint, body=out.body, query=out.query, lane=out.lane, sending=leaving
+            )
+        except Exception as error:
+            return error
+
+    async def _write(self, command: Write, flight: int, begun: Flight | Exception | None) -> None:
+        """Send one request, unless that is done, and report what its answer means."""
         kind = kind_of(command)
         try:
-            reply = await self._send(command, kind)
+            if isinstance(begun, Exception):
+                raise begun
+            reply = await (self._send(command, kind) if begun is None else self._api.finish(begun))
             broker_id = answer_id(kind, reply.data)
             if kind == "place":
                 self._reader.tag_of[broker_id] = command.tag
@@ -198,11 +215,8 @@ class UpstoxBroker:
         )
 
     def _leaving(self, kind: str, tag: str) -> None:
-        """Bytes are about to go out. Whatever goes wrong in telling so must not keep them back."""
-        try:
-            self._put(RequestSent(self._now(), kind, tag))
-        except Exception:
-            log.exception("the moment of sending was not taken down")
+        """Bytes are about to go out. The moment is taken now, and told when they are gone."""
+        asyncio.get_running_loop().call_soon(self._put, RequestSent(self._now(), kind, tag))
 
     # --- in: reads ------------------------------------------------------------------------------------
 

@@ -132,13 +132,12 @@ class _Account:
         """Count what other processes, or this one before its restart, have sent."""
         if self.spent is None:
             return
-        news = self.spent.news()
+        news, pause_s, strikes = self.spent.news()
         if news:
             # Written since the last look, so not older than that; before the first look they may be of any age.
             since = now - self.looked_s if self.looked_s is not None else self.windows[-1].seconds
             merged = sorted([*self.taken, *(now - min(age, since) for age in news)])
             self.taken = deque(merged)
-        pause_s, strikes = self.spent.pause()
         if pause_s and now + pause_s > self.paused_until_s:
             self.paused_until_s, self.strikes = now + min(pause_s, LONGEST_PAUSE_S), strikes
         self.looked_s = now
@@ -268,6 +267,18 @@ class Governor:
                 await self._sleep(max(wait, _LOOK_S))
         finally:
             mine.queues[lane].remove(ticket)
+
+    def take_now(self, account: str = "", lane: Lane = Lane.NORMAL) -> bool:
+        """Count one request if it may leave at once: it fits, and nobody who goes first is waiting."""
+        mine = self._account(account)
+        if any(mine.queues[: lane + 1]):
+            return False
+        now = self._now_s()
+        with mine.shared(now):
+            if mine.wait_s(lane, now) > 0:
+                return False
+            mine.take(1, now)
+            return True
 
     def _used_up(self, mine: _Account, wait: float, now: float) -> RateLimited:
         if now < mine.paused_until_s:

@@ -97,22 +97,30 @@ class Spent:
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def news(self) -> list[float]:
-        """Ages, in seconds, of the requests written since the last look, oldest first. Ours are not among them."""
+    def news(self) -> tuple[list[float], float, int]:
+        """What others have written, read in one go: an order waits for it.
+
+        Returns:
+            Ages, in seconds, of the requests written since the last look, oldest first (ours are not among them);
+            seconds for which the broker's refusal still holds; how many refusals there were in a row.
+        """
         if self._fd < 0:
-            return []
+            return [], 0.0, 0
         try:
             head = os.pread(self._fd, _HEAD.size, 0)
-            total = int(_HEAD.unpack(head)[1]) if len(head) == _HEAD.size else self._seen
-            if total <= self._seen:
-                return []
-            first, self._seen = max(self._seen, total - self._room), total
+            if len(head) < _HEAD.size:
+                return [], 0.0, 0
+            _, total, until_ns, strikes = _HEAD.unpack(head)
             now = self._wall_ns()
-            stamps = (self._stamp(number) for number in range(first, total))
-            return [max(0, now - stamp) / _NS for stamp in stamps if stamp]
+            first, ages = max(self._seen, total - self._room), []
+            if total > self._seen:
+                stamps = (self._stamp(number) for number in range(first, total))
+                ages = [max(0, now - stamp) / _NS for stamp in stamps if stamp]
+                self._seen = total
         except (OSError, struct.error) as error:
             self._give_up(error)
-            return []
+            return [], 0.0, 0
+        return ages, max(0.0, (until_ns - now) / _NS), strikes
 
     def _stamp(self, number: int) -> int:
         at = _HEAD.size + number % self._room * _ENTRY.size
@@ -131,16 +139,6 @@ class Spent:
             os.pwrite(self._fd, struct.pack("<Q", self._seen), len(_MAGIC))
         except OSError as error:
             self._give_up(error)
-
-    def pause(self) -> tuple[float, int]:
-        """Seconds for which the broker's refusal still holds, and how many there were in a row."""
-        if self._fd < 0:
-            return 0.0, 0
-        try:
-            until_ns, strikes = _HEAD.unpack(os.pread(self._fd, _HEAD.size, 0))[2:]
-        except (OSError, struct.error):
-            return 0.0, 0
-        return max(0.0, (until_ns - self._wall_ns()) / _NS), strikes
 
     def set_pause(self, seconds: float, strikes: int) -> None:
         """Write down that the broker refused us for going too fast."""

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.brokers.upstox.session import KEY, Session, session
 from tests.unit.exchange.support import order
 from tradetui.brokers.upstox import endpoints as ep
-from tradetui.brokers.upstox.api import UpstoxApi
+from tradetui.brokers.upstox.api import Flight, UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
 from tradetui.brokers.upstox.governor import Governor, Window
 from tradetui.brokers.upstox.hosts import LIVE, Hosts
@@ -114,15 +114,15 @@ async def test_o6_a_fill_before_its_acknowledgement_is_one_order_and_one_fill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with session() as s:
-        gate, call = asyncio.Event(), s.api.call
+        gate, finish = asyncio.Event(), s.api.finish
 
-        async def late(endpoint: ep.Endpoint, **options: Any) -> Any:
-            reply = await call(endpoint, **options)
-            if endpoint is ep.PLACE:
+        async def late(flight: Flight) -> Any:
+            reply = await finish(flight)
+            if flight.endpoint is ep.PLACE:
                 await gate.wait()
             return reply
 
-        monkeypatch.setattr(s.api, "call", late)
+        monkeypatch.setattr(s.api, "finish", late)
         tag = s.send(price=100.05)
         await s.until_order(tag, OrderStatus.FILLED)
         await s.until(lambda _: s.portfolio.qty(KEY, Product.INTRADAY) == 10)

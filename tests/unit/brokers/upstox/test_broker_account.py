@@ -269,6 +269,36 @@ async def test_the_moment_of_sending_is_told_before_the_answer() -> None:
         assert [(e.kind, e.tag) for e in s.of(RequestSent)] == [("place", tag)]
 
 
+async def test_an_order_leaves_before_submit_returns() -> None:
+    async with session() as s:
+        s.send()
+        [flight] = s.broker._writes
+        assert s.api.governor.used()[0][0] == 1
+        assert any(isinstance(note, dict) and note.get("dir") == "request" for note in s.notes[-1:])
+        await flight
+        assert len(s.of(RequestAccepted)) == 1
+
+
+async def test_a_surprise_behind_the_sending_makes_an_order_unknown_and_never_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with session() as s:
+        told = s.api._tell
+
+        def fails(number: int, data: Any) -> None:
+            if data["dir"] == "request" and data["method"] == "POST":
+                raise ValueError("nobody foresaw this")
+            told(number, data)
+
+        monkeypatch.setattr(s.api, "_tell", fails)
+        tag = s.send()
+        await s.until(lambda _: bool(s.of(RequestUnknown)))
+        monkeypatch.undo()
+        await s.until(lambda _: len(s.truth()) == 1)
+        await s.until_order(tag, OrderStatus.OPEN)
+        assert len(s.truth()) == 1
+
+
 async def test_what_is_never_sent_is_not_told_as_sent() -> None:
     async with session() as s:
         s.api._token = None

@@ -128,3 +128,24 @@ def test_the_shipped_limits_are_the_brokers() -> None:
     assert [window.limit for window in ORDER_WINDOWS] == [10, 500, 2000]
     assert [window.limit for window in READ_WINDOWS] == [50, 500, 2000]
     assert ORDER_WINDOWS[0].normal == 8
+
+
+async def test_what_need_not_wait_is_counted_at_once() -> None:
+    held = governor(Time(), (Window(1.0, 3, 2),))
+    assert [held.take_now() for _ in range(3)] == [True, True, False]
+    assert [held.take_now(lane=Lane.EXIT) for _ in range(2)] == [True, False]
+    assert held.used() == ((3, 3),)
+
+
+async def test_what_comes_later_does_not_pass_those_who_wait() -> None:
+    time = Time()
+    held = governor(time, (Window(1.0, 2, 2),))
+    await held.acquire()
+    await held.acquire()
+    waiting = asyncio.ensure_future(held.acquire())
+    await asyncio.sleep(0)
+    time.now_ms = 1500  # there is room again, and somebody was here first
+    assert not held.take_now()
+    assert held.take_now(lane=Lane.EXIT)
+    await waiting
+    assert held.used() == ((2, 2),)
