@@ -138,6 +138,11 @@ def test_a_position_is_opened_shown_everywhere_and_closed(desk: Desk) -> None:
     assert row["net"] == pytest.approx(row["gross"] - row["charges"], abs=1e-4)
     (by_script,) = desk.ok("pnl", "--by", "strategy")["rows"]
     assert by_script["key"] == "script:cli"
+    road = desk.ok("slippage")
+    steps = next(row for row in road["rows"] if row["tag"] == bought["tag"])
+    assert 0 <= steps["to_wire_ms"] <= steps["to_fill_ms"]
+    assert steps["decided_mid"] > 0
+    assert road["cost"] == pytest.approx(sum(row["cost"] for row in road["rows"]), abs=1e-4)
     assert desk.ok("funds")["known"]
 
 
@@ -211,6 +216,7 @@ def test_every_table_can_be_had_as_csv(desk: Desk) -> None:
         "budget",
         "risk",
         "pnl",
+        "slippage",
         "charges",
     ):
         code, out, errors = told(desk.home, name, "--csv")

@@ -29,7 +29,7 @@ MOST_ROWS: Final = 10_000
 async def answer_from_store(
     runtime: Runtime, settings: config.Config, name: str, args: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer ``pnl``, ``charges``, ``sql`` or ``client-id`` from the running engine's store, off its loop.
+    """Answer ``pnl``, ``slippage``, ``charges``, ``sql`` or ``client-id`` from the running engine's store, off its loop.
 
     Raises:
         TradeTuiError: Nothing is stored, or the question cannot be answered.
@@ -53,6 +53,8 @@ async def answer_from_store(
         charge = charge_by_key(settings, runtime.parts.lookup)
         if name == "pnl":
             return profit(cursor, symbol, args, charge)
+        if name == "slippage":
+            return slippage(cursor, symbol, args)
         return charges_of(cursor, symbol, args, charge)
 
     def wait() -> dict[str, Any]:
@@ -132,6 +134,45 @@ def _pnl_row(row: PnlRow, name: str) -> dict[str, Any]:
         "charges": rupees(row.charges),
         "net": rupees(row.net),
     }
+
+
+def slippage(cursor: DuckDBPyConnection, symbol: Symbol, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Decision times and slippage of every order, oldest decision first.
+
+    Raises:
+        UsageError: No such day.
+    """
+    first, last = _day(args, "first"), _day(args, "last")
+    found = reports.slippage(cursor, first, last)
+    return {
+        "from": first.isoformat() if first else None,
+        "to": last.isoformat() if last else None,
+        "basis": "against the middle of the book at the decision; times in ms after it, by the engine's clock",
+        "cost": rupees(sum(row.cost for row in found)),
+        "rows": [
+            {
+                "tag": row.tag,
+                "symbol": symbol(row.instrument_key),
+                "side": row.side.value,
+                "source": row.source,
+                "qty": row.qty,
+                "decided_mid": rupees(row.decided_mid),
+                "average_price": rupees(row.average_price),
+                "ticks": _short(row.ticks),
+                "spread_ticks": _short(row.spread_ticks),
+                "cost": rupees(row.cost),
+                "to_wire_ms": _short(row.to_wire_ms),
+                "to_answer_ms": _short(row.to_answer_ms),
+                "to_fill_ms": _short(row.to_fill_ms),
+                "answer": row.answer,
+            }
+            for row in found
+        ],
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _day(args: Mapping[str, Any], name: str) -> date | None:

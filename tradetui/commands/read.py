@@ -61,6 +61,13 @@ def _pnl(stored: StoredAccount, args: Mapping[str, Any]) -> dict[str, Any]:
     return {"source": "files", "account": stored.folder.name, **answer}
 
 
+def _slippage(stored: StoredAccount, args: Mapping[str, Any]) -> dict[str, Any]:
+    from tradetui.commands.past import slippage
+
+    answer = slippage(stored.ledger, stored.symbol, args)
+    return {"source": "files", "account": stored.folder.name, **answer}
+
+
 def _charges(stored: StoredAccount, args: Mapping[str, Any]) -> dict[str, Any]:
     from tradetui.commands.past import charges_of
 
@@ -103,6 +110,12 @@ READINGS: Final[Mapping[str, Reading]] = {
     ),
     "pnl": Reading(
         ("key", "orders", "fills", "turnover", "gross", "charges", "net"), "no trades in that time", _pnl
+    ),
+    "slippage": Reading(
+        ("tag", "symbol", "side", "qty", "decided_mid", "average_price", "ticks", "spread_ticks", "cost",
+         "to_wire_ms", "to_answer_ms", "to_fill_ms"),
+        "no orders in that time",
+        _slippage,
     ),
     "charges": Reading(
         ("tag", "symbol", "side", "qty", "price", "product", "charges", "brokers", "difference"),

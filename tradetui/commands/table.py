@@ -140,6 +140,18 @@ def pnl(
     _read("pnl", home, account, as_json, as_csv, first=_iso(first), last=_iso(last), by=by)
 
 
+def slippage(
+    first: First = None,
+    last: Last = None,
+    account: Account = "",
+    home: Home = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """What the road from decision to fill cost each order, and how long each step took."""
+    _read("slippage", home, account, as_json, as_csv, first=_iso(first), last=_iso(last))
+
+
 def charges(
     tags: Annotated[
         list[str] | None, typer.Argument(help="Orders, by tag or broker id; none for all.")
@@ -197,7 +209,8 @@ def place(
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why, kept with the order.")] = "",
     amo: Annotated[
-        bool, typer.Option("--amo", help="The market is closed: send it for the next open (after-market order).")
+        bool,
+        typer.Option("--amo", help="The market is closed: send it for the next open (after-market order)."),
     ] = False,
     script: Script = "",
     wait: Wait = 5.0,
@@ -369,7 +382,7 @@ def audit_export(
 def add_to(app: typer.Typer) -> None:
     """Register everything of this module."""
     for command in (
-        status, orders, trades, positions, holdings, funds, gtts, naked, budget, risk, reconcile, pnl, charges,
+        status, orders, trades, positions, holdings, funds, gtts, naked, budget, risk, reconcile, pnl, slippage, charges,
         place, modify, cancel, arm, disarm, lockout,
     ):  # fmt: skip
         app.command()(command)

@@ -161,6 +161,7 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     "risk": Asked("state of the gate, breakers, limits and what is used", _risk),
     "reconcile": Asked("compare with the broker's account now", _read(reads.reconcile), takes=("wait",)),
     "pnl": Asked("profit by symbol, strategy or day", _past("pnl"), takes=("first", "last", "by")),
+    "slippage": Asked("decision times and slippage of orders", _past("slippage"), takes=("first", "last")),
     "charges": Asked("charges of orders, ours beside the broker's", _charges, takes=("tags",)),
     "charges-preview": Asked(
         "charges of an order not sent yet",
