@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.workstation import KEY, Workstation, workstation
+from tradetui.brokers.upstox import governor
 from tradetui.domain.events import FeedEvent, FeedState
 from tradetui.domain.order import OrderStatus, Side
 
@@ -25,6 +27,10 @@ async def price_is(w: Workstation, rupees: float) -> None:
 
 
 async def test_f2_f3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp_path: Path) -> None:
+    """The market data socket is cut, twice.
+
+    Seen: "feed down", and within seconds prices again; the count of reconnects goes up.
+    """
     async with workstation(tmp_path) as w:
         authorized = [call for call in w.market.sim.state.counts if "market-data-feed/authorize" in call]
         before = sum(w.market.sim.state.counts[call] for call in authorized)
@@ -40,6 +46,10 @@ async def test_f2_f3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp
 
 
 async def test_f2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_path: Path) -> None:
+    """The feed is cut and its new sockets are refused.
+
+    Seen: new orders are refused with "the feed is down"; exits go; all goes on when the feed is back.
+    """
     async with workstation(tmp_path) as w:
         w.send(price=100.05)
         await w.until(lambda: w.held() == 10)
@@ -57,6 +67,10 @@ async def test_f2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_pat
 
 
 async def test_f4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Path) -> None:
+    """The book changes while the feed is away.
+
+    Seen: the five levels of the new book, none of the old.
+    """
     async with workstation(tmp_path) as w:
         depth = w.runtime.engine.quotes.depth
         assert depth[0, 0].tolist() == [99.95, 99.85, 99.75, 99.65, 99.55]
@@ -69,6 +83,10 @@ async def test_f4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Pat
 
 
 async def test_f6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp_path: Path) -> None:
+    """Frames that make no sense come in between.
+
+    Seen: the last good price stays; the count of dropped frames goes up; the feed stays up.
+    """
     async with workstation(tmp_path) as w:
         w.fault("malformed", count=5)
         for step in range(6):
@@ -80,13 +98,43 @@ async def test_f6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp
         assert FeedState.DOWN not in states(w)
 
 
+async def test_f9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody sets the machine's clock back by two hours, then forward by four, while the program runs.
+
+    Seen: nothing: prices, ages, orders and the polls of the account go on as before.
+    """
+    async with workstation(tmp_path) as w:
+        clock = time.time_ns
+        for number, hours in enumerate((-2, 2)):
+            monkeypatch.setattr(time, "time_ns", lambda hours=hours: clock() + hours * 3_600_000_000_000)
+            monkeypatch.setattr(time, "time", lambda hours=hours: clock() / 1e9 + hours * 3600)
+            before = w.runtime.engine.now_ns
+            await w.price(101.0 + number)
+            tag = w.send(price=99.0 - number)
+            await w.until_order(tag, OrderStatus.OPEN)
+            await w.polls(2)
+            await w.until(w.agrees)
+            passed_s = (w.runtime.engine.now_ns - before) / 1e9
+            assert 0 < passed_s < 60, "the engine's time is the exchange's"
+            assert (w.runtime.engine.market(KEY).age_s or 0) < 60
+            assert FeedState.DOWN not in states(w)
+
+
 REFUSALS = [("401", FeedState.REFUSED), ("429", FeedState.DOWN), ("html-403", FeedState.DOWN)]
 
 
 @pytest.mark.parametrize(("fault", "state"), REFUSALS)
 async def test_f10_each_refusal_of_a_reconnect_has_its_own_behaviour(
-    tmp_path: Path, fault: str, state: FeedState
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, state: FeedState
 ) -> None:
+    """A reconnect is refused: by the login, by the rate limit, by the edge in front.
+
+    Seen: a refused login asks for `tradetui auth` and is not tried again; the others are tried again by themselves,
+      after the pause that a 429 asks for.
+    """
+    monkeypatch.setattr(governor, "PAUSE_S", 0.2)  # half a minute in life
     async with workstation(tmp_path) as w:
         w.fault(fault, path="market-data-feed")
         w.fault("drop", stream="market")
@@ -103,6 +151,10 @@ async def test_f10_each_refusal_of_a_reconnect_has_its_own_behaviour(
 
 
 async def test_f10_a_token_that_is_revoked_in_mid_stream_leaves_the_run_up(tmp_path: Path) -> None:
+    """The token is revoked while prices stream.
+
+    Seen: the feed is refused in words, new orders too; the program stays up and shows what it has.
+    """
     async with workstation(tmp_path) as w:
         w.fault("revoke")
         w.fault("drop", stream="all")

@@ -118,6 +118,10 @@ async def arrived(market: Market, call: str) -> None:
 async def test_r1_killed_right_after_an_order_was_taken_it_is_found_by_its_tag(
     tmp_path: Path, price: float
 ) -> None:
+    """The program is killed while it waits for the answer to an order that the broker has taken.
+
+    Seen: after the next start the order, and its fill, stand where the exchange has them; it is not sent again.
+    """
     async with scripted_market() as market:
         market.normal(KEY)
         market.fault("hang", after=1, path="/order/place")
@@ -137,6 +141,11 @@ async def test_r1_killed_right_after_an_order_was_taken_it_is_found_by_its_tag(
 
 
 async def test_r1_killed_before_the_order_took_effect_it_is_absent_in_the_end(tmp_path: Path) -> None:
+    """The same, and the broker never got the order.
+
+    Seen: unknown, and new orders in the share refused, until the books have shown three times that it is not there; then
+      ABSENT. It is sent again only by you.
+    """
     async with scripted_market() as market:
         market.normal(KEY)
         market.fault("hang", path="/order/place")
@@ -164,6 +173,10 @@ async def test_r1_killed_before_the_order_took_effect_it_is_absent_in_the_end(tm
 async def test_r1_killed_while_a_change_was_under_way_the_book_tells_what_became_of_it(
     tmp_path: Path, what: str, after: int
 ) -> None:
+    """The program is killed while a cancel or a modify is under way.
+
+    Seen: after the next start the price and the status are those of the exchange, and the change can be asked for anew.
+    """
     async with scripted_market() as market:
         market.normal(KEY)
         market.fault("hang", after=after, path=f"/order/{what}")
@@ -187,6 +200,10 @@ async def test_r1_killed_while_a_change_was_under_way_the_book_tells_what_became
 
 
 async def test_r1_r3_orders_fills_and_the_halt_survive_a_kill(tmp_path: Path) -> None:
+    """The program is killed after a fill and a pull of the kill switch.
+
+    Seen: the position is there, trading is still halted, the day's count goes on; an exit goes through.
+    """
     async with scripted_market() as market:
         market.normal(KEY)
         async with child(market, tmp_path, price=100.05, what="kill") as one:
@@ -204,6 +221,10 @@ async def test_r1_r3_orders_fills_and_the_halt_survive_a_kill(tmp_path: Path) ->
 
 
 async def test_r3_trades_made_elsewhere_are_booked_once_however_often_we_start(tmp_path: Path) -> None:
+    """Shares were bought from a phone before the program was started, twice.
+
+    Seen: the position once, with the phone's trade behind it.
+    """
     async with scripted_market() as market:
         market.normal(KEY)
         async with running(market, tmp_path / "other") as phone:
