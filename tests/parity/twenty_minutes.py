@@ -40,6 +40,9 @@ from tradetui.wiring.parts import Parts
 from tradetui.wiring.settings import charge_from
 
 SECOND = 1_000_000_000
+# Wider than the defaults on purpose: what is compared is every path of an order, so that limits must not end the
+# trading after a few. Losses (50% of the day, no week, no month), counts (20 positions), cooldown (60 s) and the lowest
+# score (45) are loosened, and losing runs do not pause; all other rules stand as they are by default.
 LIMITS = Limits(
     capital=to_money(2_000_000),
     daily_loss_pct=50.0,
