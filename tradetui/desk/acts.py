@@ -206,9 +206,7 @@ class Acts:
             return "to which product?"
         if desk.closing.active(event.instrument_key, event.product):
             return "the position is being closed"
-        return desk.manager.conversions.convert(
-            event.instrument_key, event.product, event.to_product, event.qty, desk.books.now_ns
-        )
+        return desk.protection.convert(event.instrument_key, event.product, event.to_product, event.qty)
 
     def _say(self, words: str, event: OperatorEvent) -> None:
         if words:

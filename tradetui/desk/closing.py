@@ -37,6 +37,9 @@ EXIT_RETRY_NS: Final = 3 * SECOND
 CHASE_EVERY_NS: Final = 3 * SECOND
 EXIT_TRIES: Final = 10
 """Exits that may fail, or chases at the bound that may stay unfilled, before we say that it cannot be done."""
+NEVER_LEFT: Final = "not sent: "
+"""Beginning of the words for a request that never left this machine (`brokers/upstox`)."""
+UNSENT_TRIES: Final = 100
 COVER_WAIT_NS: Final = 10 * SECOND
 """How long the sale of longs waits for shorts to be covered: a covered short frees margin and never adds risk."""
 FILLS_DUE_NS: Final = 10 * SECOND
@@ -90,6 +93,7 @@ class _Progress:
     stop_gone_ns: int = 0
     had_stop: bool = False
     said: str = ""
+    unsent: int = 0
 
 
 class Closing:
@@ -205,6 +209,8 @@ class Closing:
             progress.missing_since_ns = 0
         held, working = books.held(*at), manager.working(*at)
         surplus = self._surplus(at, want)
+        if manager.conversions.leaving(*at):
+            return  # an exit now could close units that stand under another product
         if surplus <= 0:
             if self._cleared(at, want, held, working):
                 self._drop(at)
@@ -419,6 +425,10 @@ class Closing:
             if last.filled_qty or want.gave_up:
                 continue
             progress.next_ns = last.updated_ns + EXIT_RETRY_NS
+            progress.unsent += last.message.startswith(NEVER_LEFT)
+            if last.message.startswith(NEVER_LEFT) and progress.unsent <= UNSENT_TRIES:
+                self._say(at, last.message)
+                continue  # no market and no broker said no: many exits wait for our own limit
             want = self._failed(want, last.message or f"the exit was {last.status.value}")
         return want
 

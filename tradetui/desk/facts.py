@@ -147,6 +147,7 @@ class FactsGatherer:
         pending = sum(order.pending_qty for order in here if order.request.side is request.side)
         # What is reported filled counts before its trade is booked: an exit must not be let through twice.
         held = books.portfolio.qty(key, product) + manager.unbooked_qty(key, product)
+        held -= manager.conversions.leaving(key, product)
         sent = self._sent.get((request.source, key))
         equal = self._last_equal.get(_sameness(request))
         losses = guard.losses()

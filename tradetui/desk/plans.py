@@ -41,6 +41,21 @@ class Managed:
         return replace(self.plan, stop=self.stop)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A conversion that was asked for.
+
+    Attributes:
+        new: What the units become.
+        qty: Units.
+        since_ns: When it was asked for.
+    """
+
+    new: Product
+    qty: int
+    since_ns: int
+
+
 def plan_of(request: OrderRequest) -> ExitPlan:
     """The exit plan that an entry carries; empty when it carries none."""
     return ExitPlan(request.stop, request.target, request.trail, request.time_exit_s, request.overnight)

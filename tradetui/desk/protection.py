@@ -12,7 +12,7 @@ from typing import Final
 
 from tradetui.desk.books import AfterAuction, Books
 from tradetui.desk.closing import Amend, Closing, Send
-from tradetui.desk.plans import Managed, plan_of
+from tradetui.desk.plans import Managed, Move, plan_of
 from tradetui.desk.resting import Resting
 from tradetui.desk.stop_terms import reached, stop_trigger, struck
 from tradetui.desk.trails import Bars, smallest_step, trailed
@@ -21,7 +21,7 @@ from tradetui.domain.conversion import ConversionStatus
 from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.instrument import InstrumentKind
 from tradetui.domain.money import Price, format_rupees
-from tradetui.domain.order import Order, OrderStatus, OrderType, Product, Side
+from tradetui.domain.order import STOP_SOURCE, Order, OrderStatus, OrderType, Product, Side
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.execution.doubts import SECOND
@@ -31,7 +31,9 @@ STRUCK_GRACE_NS: Final = 5 * SECOND
 """How long the price may stand beyond a resting stop before we no longer believe that it will trigger."""
 ASK_AGAIN_NS: Final = 60 * SECOND
 """How long we wait before we try to close a position again that could not be closed."""
-EXIT_BEFORE_CLOSE_NS: Final = 180 * SECOND
+MOVE_WAITS_NS: Final = 15 * SECOND
+"""How long a conversion waits until nothing rests for the units that are to move."""
+EXIT_BEFORE_CLOSE_NS = 180 * SECOND
 """How long before the end of continuous trading intraday positions are closed at the latest."""
 
 
@@ -66,6 +68,8 @@ class Protection:
         self._struck_ns: dict[PositionKey, int] = {}
         self._asked_ns: dict[PositionKey, int] = {}
         self._unsure = False
+        self.moves: dict[PositionKey, Move] = {}
+        """Conversions that wait until nothing rests for the units that are to move."""
 
     # --- plans ----------------------------------------------------------------------------------------
 
@@ -108,6 +112,53 @@ class Protection:
             return "nothing is changed yet"
         plan = replace(managed.plan, stop=trigger)
         return self._wrong_side(order.request.instrument_key, managed.side.sign, plan)
+
+    def convert(self, key: str, product: Product, new: Product, qty: int | None) -> str:
+        """Move units to another product, once no exit rests for them. Returns why not, or nothing.
+
+        A stop that stayed behind would open a position when it strikes: it shrinks first, and follows the units.
+        """
+        words = self._books.manager.conversions.why_not(key, product, new, qty)
+        if words:
+            return words
+        at, held = (key, product), abs(self._books.portfolio.qty(key, product))
+        units = held if qty is None else qty
+        ours = self._resting_exits(at, ours=True) if at in self.plans else 0
+        others = self._resting_exits(at) - ours
+        if others > held - units:
+            return f"exits over {others} units rest for this position: cancel them first, or convert fewer"
+        self.moves[at] = Move(new, units, self._books.now_ns)
+        return ""
+
+    def _resting_exits(self, at: PositionKey, *, ours: bool = False) -> int:
+        """Units that orders and GTTs on the exit's side may still take."""
+        books, held = self._books, self._books.held(*at)
+        return sum(
+            order.pending_qty
+            for order in books.manager.working(*at)
+            if order.request.side.sign * held < 0 and (order.request.is_resting_stop or not ours)
+        ) + sum(
+            gtt.request.qty
+            for gtt in books.gtts_of(*at)
+            if gtt.request.side.sign * held < 0 and (gtt.request.source == STOP_SOURCE or not ours)
+        )
+
+    def _send_moves(self) -> None:
+        books = self._books
+        for at, move in list(self.moves.items()):
+            words = ""
+            if self._closing.active(*at):
+                words = "the position is being closed"
+            elif self._resting_exits(at) + move.qty <= abs(books.portfolio.qty(*at)):
+                words = books.manager.conversions.convert(*at, move.new, move.qty, books.now_ns)
+            elif books.now_ns - move.since_ns < MOVE_WAITS_NS:
+                continue
+            else:
+                words = "its stop could not be taken away first"
+            del self.moves[at]
+            if words:
+                data = {"refused": f"not converted: {words}", "kind": "convert", **_name(at)}
+                books.note(RecordKind.DECISION, data)
 
     def without_stop(self, key: str, product: Product) -> None:
         """A person has cancelled the stop: the plan goes on without one."""
@@ -193,12 +244,19 @@ class Protection:
             if self._closing.active(*at):
                 continue  # it takes the stop away, or makes it smaller, itself
             held = self._books.held(*at)
+            moving = self._books.manager.conversions.leaving(*at)
+            if moving or at in self.moves:
+                moving = moving or self.moves[at].qty * managed.side.sign
+                self.resting.keep(managed, 0 if abs(moving) >= abs(held) else held - moving)
+                continue
             if held * managed.side.sign <= 0:
                 if not self._unsure and not self._books.manager.fills_missing(*at):
                     self._move_with_its_units(managed)
                     self._drop(at)
                 continue
             self.resting.keep(managed, held)
+        if self.moves:
+            self._send_moves()
         self._sweep()
 
     def _move_with_its_units(self, managed: Managed) -> None:

@@ -70,21 +70,34 @@ class Conversions:
         Returns:
             Why it cannot be done, or an empty string.
         """
+        words = self.why_not(key, old, new, qty)
+        if words:
+            return words
         held = self._portfolio.qty(key, old)
         units = abs(held) if qty is None else qty
-        if old is new:
-            return f"it is {old.name.lower()} already"
-        if not held:
-            return f"no {old.name.lower()} position in {key}"
-        if not 0 < units <= abs(held):
-            return f"the position has {abs(held)} units, not {units}"
-        if self.under_way(key):
-            return "a conversion in this instrument is already under way"
         side = Side.BUY if held > 0 else Side.SELL
         tag = self._tags.next(t_ns)
         self._store(Conversion(tag, key, side, units, old, new, ConversionStatus.SENT, t_ns, t_ns))
         self._emit(ConvertPosition(t_ns, tag, key, side, units, old, new))
         return ""
+
+    def why_not(self, key: str, old: Product, new: Product, qty: int | None) -> str:
+        """Why a conversion cannot be asked for now; empty when it can."""
+        held = abs(self._portfolio.qty(key, old))
+        if old is new:
+            return f"it is {old.name.lower()} already"
+        if not held:
+            return f"no {old.name.lower()} position in {key}"
+        if qty is not None and not 0 < qty <= held:
+            return f"the position has {held} units, not {qty}"
+        if self.under_way(key):
+            return "a conversion in this instrument is already under way"
+        return ""
+
+    def leaving(self, key: str, product: Product) -> int:
+        """Signed units of a position that may be moving to another product: nothing may be closed with them."""
+        under_way = (one for one in self.conversions.values() if one.status.under_way)
+        return sum(one.signed_qty for one in under_way if (one.instrument_key, one.old) == (key, product))
 
     # --- hearing --------------------------------------------------------------------------------------
 

@@ -19,7 +19,15 @@ from tradetui.domain.events import (
 )
 from tradetui.domain.gtt import RuleState, RuleStatus
 from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Product, Side
-from tradetui.domain.requests import CancelGtt, CancelOrder, Command, ModifyGtt, PlaceGtt, PlaceOrder
+from tradetui.domain.requests import (
+    CancelGtt,
+    CancelOrder,
+    Command,
+    ConvertPosition,
+    ModifyGtt,
+    PlaceGtt,
+    PlaceOrder,
+)
 from tradetui.wiring.restore import give_back, read_past
 
 
@@ -223,6 +231,50 @@ def test_slices_that_the_exchange_refuses_later_are_not_sent_without_end(floor: 
         there.status = OrderStatus.REJECTED
         floor.push(there, message="outside the circuit")
     assert len(floor.exits()) <= 12, "a pause comes after a refusal"
+
+
+def test_an_exit_that_our_own_limit_kept_back_is_no_failure(floor: Floor) -> None:
+    floor.hold(10)
+    floor.refuse["exit"] = "not sent: our own limit on requests is used up"
+    floor.ask(OperatorKind.EXIT, instrument_key=KEY)
+    for _ in range(60):
+        floor.wait(1)
+    assert floor.desk.closing.active(KEY, Product.INTRADAY), "it goes on once there is room"
+    floor.refuse.clear()
+    floor.wait(4)
+    floor.fill(floor.exits()[-1])
+    assert floor.held == 0
+
+
+# --- conversions --------------------------------------------------------------------------------------
+
+
+def test_the_stop_is_gone_before_its_units_move_to_another_product(floor: Floor) -> None:
+    floor.hold(10, stop=rs(95))
+    floor.hold_back = True
+    floor.ask(OperatorKind.CONVERT, instrument_key=KEY, to_product=Product.DELIVERY)
+    assert [type(one) for one in floor.queue] == [CancelOrder], "a stop left behind would open a short"
+    floor.answer(floor.queue.pop(0))
+    (command,) = floor.queue
+    assert isinstance(command, ConvertPosition)
+    floor.ask(OperatorKind.EXIT, instrument_key=KEY)
+    floor.wait(3)
+    assert floor.exits() == [], "where the units stand is not known now"
+    floor.hold_back = False
+    floor.queue.clear()
+    floor.broker.qty = {(KEY, Product.INTRADAY): 0, (KEY, Product.DELIVERY): 10}
+    floor.hear(RequestAccepted(floor.now, "convert", command.tag, ""))
+    floor.wait(3)
+    assert [(one.request.product, one.pending_qty) for one in floor.stops()] == [(Product.DELIVERY, 10)]
+
+
+def test_units_that_another_exit_is_waiting_for_are_not_converted(floor: Floor) -> None:
+    floor.hold(10)
+    floor.place(Side.SELL, 6, 104)
+    floor.ask(OperatorKind.CONVERT, instrument_key=KEY, to_product=Product.DELIVERY)
+    assert "cancel them first" in floor.words()[-1]
+    floor.ask(OperatorKind.CONVERT, instrument_key=KEY, to_product=Product.DELIVERY, qty=4)
+    assert len(floor.sent(ConvertPosition)) == 1
 
 
 # --- entries ------------------------------------------------------------------------------------------
