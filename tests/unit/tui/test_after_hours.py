@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.fixtures.fake_handle import FakeHandle
-from tests.unit.tui.test_actions import on_reliance, screen
+from tests.fixtures.screen import screen
+from tests.unit.tui.test_actions import on_reliance
 from tradetui.domain.view import Snapshot
 
 
