@@ -297,7 +297,7 @@ class _Trader:
         """Its line.
 
         Raises:
-            TradeTuiError: None came.
+            TradeTuiError: None came, or it says what went wrong.
         """
         assert self._process.stdout is not None
         patience = threading.Timer(_PATIENCE_S * 2, self._process.kill)
@@ -307,6 +307,8 @@ class _Trader:
         if not line:
             raise TradeTuiError("a process of the benchmark ended without an answer")
         answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise TradeTuiError(f"a process of the benchmark ended: {answer['error']}")
         return answer
 
     def kill(self) -> None:

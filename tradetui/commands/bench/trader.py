@@ -1,8 +1,9 @@
 """The trading side of ``bench orders``: `run`'s own parts at the benchmark's simulator, and a child to be killed.
 
 Run as ``python -m tradetui.commands.bench.trader MAIN HOME COUNT``: joins what `run` joins, sends COUNT orders as
-fast as it can, and prints a JSON line when the broker has taken them all; with COUNT 0, when what an earlier run
-left is reconciled. It ends with its input.
+fast as they are answered, and prints a JSON line when the broker has taken them all; with COUNT 0, under the limits
+on requests that `run` has, when what an earlier run left is reconciled: the broker's book, trades and positions
+have been compared and no order is in doubt. It ends with its input; what went wrong is its line then.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tradetui.domain.errors import TradeTuiError
+
 if TYPE_CHECKING:
-    from tradetui.domain.order import OrderRequest
+    from tradetui.domain.order import Order, OrderRequest
     from tradetui.risk.limits import Limits
     from tradetui.runtime.core import Runtime
     from tradetui.wiring.parts import Parts
 
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 90.0
+_UNDER_WAY: Final = 8
 
 
 async def joined(main: str, home: Path) -> Parts:
@@ -73,22 +78,47 @@ async def _trade(main: str, home: Path, count: int) -> None:
 
     threading.Thread(target=listen, name="stdin", daemon=True).start()
     running = asyncio.create_task(runtime.run())
-    await runtime.started.wait()
-    manager = parts.engine.desk.manager
+    started = asyncio.create_task(runtime.started.wait())
+    await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running
+        raise TradeTuiError("the run ended before it had begun")
     if count:
         await _fill_the_day(runtime, count)
-    async with asyncio.timeout(PATIENCE_S):
-        while manager.account_trouble or not all(  # noqa: ASYNC110 - looks from outside, changes nothing
-            order.broker_id and order.status.value not in ("sent", "unknown")
-            for order in manager.orders.values()
-        ):
-            await asyncio.sleep(0.005)
+    manager = parts.engine.desk.manager
+    await _until(lambda: not (manager.account_trouble or _in_doubt(runtime)), lambda: _doubts(runtime))
     told = {"orders": len(manager.orders), "inside_s": time.perf_counter() - began}
     print(json.dumps(told), flush=True)
     waiting = asyncio.create_task(over.wait())
     await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
     runtime.stop()
     await running
+
+
+def _in_doubt(runtime: Runtime) -> list[Order]:
+    """Orders of which the broker has not told yet what became of them."""
+    orders = runtime.engine.desk.manager.orders.values()
+    return [one for one in orders if one.status.value in ("intent", "sent", "unknown")]
+
+
+def _doubts(runtime: Runtime) -> str:
+    doubtful = _in_doubt(runtime)
+    first = f"; the first is {doubtful[0].status.value}: {doubtful[0].message}" if doubtful else ""
+    trouble = runtime.engine.desk.manager.account_trouble
+    return f"{len(doubtful)} orders are in doubt{first}{'; ' + trouble if trouble else ''}"
+
+
+async def _until(true: Callable[[], bool], words: Callable[[], str]) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TradeTuiError: It did not come true in time; the words say what lacked.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise TradeTuiError(f"not within {PATIENCE_S:g} s: {words()}")
+        await asyncio.sleep(0.005)
 
 
 async def _fill_the_day(runtime: Runtime, count: int) -> None:
@@ -99,14 +129,21 @@ async def _fill_the_day(runtime: Runtime, count: int) -> None:
     shares = [one for one in parts.search("BENCH", 5000) if one.segment == "NSE_EQ"][:20]
     for share in shares:
         runtime.watch(share)
-    async with asyncio.timeout(PATIENCE_S):
-        while any(engine.market(share.key).last is None for share in shares):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
+    quoted = partial(_quoted, runtime, [share.key for share in shares])
+    await _until(quoted, lambda: "there are no prices")
     for number in range(count):
+        # As many under way as there are threads that send: what waits longer for one is not sent at all.
+        await _until(lambda: len(_in_doubt(runtime)) < _UNDER_WAY, lambda: _doubts(runtime))
         request = resting_order(runtime, shares[number % len(shares)].key, f"fill-{number}")
         runtime.take(OperatorEvent(parts.clock.now_ns(), OperatorKind.PLACE, request))
-        if number % 20 == 19:
-            await asyncio.sleep(0.05)
+    await _until(lambda: not _in_doubt(runtime), lambda: _doubts(runtime))
+    for order in engine.desk.manager.orders.values():
+        if not order.status.working:
+            raise TradeTuiError(f"an order of the benchmark is {order.status.value}: {order.message}")
+
+
+def _quoted(runtime: Runtime, keys: list[str]) -> bool:
+    return all(runtime.engine.market(key).last is not None for key in keys)
 
 
 def resting_order(runtime: Runtime, key: str, client_id: str) -> OrderRequest:
@@ -124,15 +161,24 @@ def resting_order(runtime: Runtime, key: str, client_id: str) -> OrderRequest:
 def _without_waiting() -> None:
     """Let the day fill faster than a broker would take orders: how long a restart takes is what is measured."""
     from tradetui import wiring
-    from tradetui.brokers.upstox.governor import Governor, Window
+    from tradetui.brokers.upstox.governor import ORDER_WINDOWS, Governor, Window
 
-    wide = (Window(1.1, 100_000, 100_000), Window(1800.0, 100_000, 100_000))
-    setattr(wiring, Governor.__name__, partial(Governor, wide, wide))
+    most = max(window.limit for window in ORDER_WINDOWS)
+    wide = tuple(Window(window.seconds, most, most) for window in ORDER_WINDOWS)
+    setattr(wiring, Governor.__name__, partial(Governor, wide))
+
+
+def _main(main: str, home: str, count: int) -> None:
+    from tradetui.runtime.handle import loop_factory
+
+    if count:
+        _without_waiting()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_trade(main, Path(home), count))
+    except TradeTuiError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
 
 
 if __name__ == "__main__":
-    from tradetui.runtime.handle import loop_factory
-
-    _without_waiting()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_trade(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+    _main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
