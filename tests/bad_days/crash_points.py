@@ -164,6 +164,8 @@ def _crosses(inside: list[ast.AST]) -> bool:
             and isinstance(node.func, ast.Attribute)
             and node.func.attr in _HANDS_OVER
         ):
+            if node.func.attr in ("submit", "call_api"):
+                return True
             owner = node.func.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
             if name in crossing:

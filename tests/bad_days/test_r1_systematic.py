@@ -33,8 +33,8 @@ EVERYWHERE: Final = ("submit", "fill", "modify", "cancel", "protect", "gtt place
 """Acts that are killed at each moment of a write's way; at the other moments, and other acts, where no act before was."""
 WAY_OF_A_WRITE: Final = frozenset(
     {
-        "brokers/upstox/api.py:call",
-        "brokers/upstox/broker.py:_send",
+        "brokers/upstox/api.py:_hand_over",
+        "brokers/upstox/api.py:finish",
         "brokers/upstox/broker.py:_write",
         "brokers/upstox/transport.py:_send",
         "brokers/upstox/transport.py:submit",
@@ -60,6 +60,7 @@ NEVER_PASSED: Final = {
     "brokers/upstox/api.py:_warm": "keeps an idle connection open; no order waits for it",
     "brokers/upstox/broker.py:_new_login": "a login that is renewed in mid-run: R7 plays it",
     "brokers/upstox/broker.py:_snapshot": "a second read, when fills come in between two reads of a start",
+    "brokers/upstox/broker.py:_send": "an order that has to wait for the limits; the others leave at once",
     "brokers/upstox/broker.py:close": "waits for writes under way; a stop with none has nothing to wait for",
     "brokers/upstox/fills.py:_fetch": "the pause before a trade list that lags is read again",
     "brokers/upstox/governor.py:acquire": "the wait when the limits are used up",
@@ -294,7 +295,7 @@ def first_times(passed: dict[str, dict[int, int]]) -> list[tuple[str, int, int]]
     return jobs
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_r1_killed_at_every_moment_of_the_order_path_ledger_and_exchange_agree(
     tmp_path: Path, record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
