@@ -44,6 +44,12 @@ class Manager:
         self._desk = operator.desk
         self._live = live
         self._say = say
+        self._reviewed: dict[str, Callable[[str], None]] = {
+            "convert": self.convert,
+            "gtt": self.gtt,
+            "limit": self.limit,
+            "basket": self.basket,
+        }
 
     def run(self, verb: str, rest: str, now_ms: int) -> None:
         """Do a typed command."""
@@ -53,14 +59,10 @@ class Manager:
             self.cancel_everything(rest == "with stops", now_ms)
         elif verb == "square-off":
             self.square_off_ok()
+        elif verb == "plan":
+            self.protect(rest, now_ms)
         else:
-            {
-                "plan": self.protect,
-                "convert": self.convert,
-                "gtt": self.gtt,
-                "limit": self.limit,
-                "basket": self.basket,
-            }[verb](rest)
+            self._reviewed[verb](rest)
 
     # --- orders ---------------------------------------------------------------------------------------
 
@@ -132,8 +134,8 @@ class Manager:
         elif self._desk.submit("EXIT_ALL", include=named, note="exit all"):
             self._say(f"closing positions ({scope})", "WARNING")
 
-    def protect(self, line: str) -> None:
-        """Change the exit plan of the position under the cursor."""
+    def protect(self, line: str, now_ms: int) -> None:
+        """Change the exit plan of the position under the cursor; taking its stop away takes two steps."""
         row = self._operator.position()
         if row is None:
             self._say("no position there: mark one in pane 5", "WARNING")
@@ -143,8 +145,11 @@ class Manager:
             self._say(plan, "WARNING")
             return
         wrong = _wrong_side(plan, row)
+        unprotected = row.plan is not None and bool(row.plan.stop) and not (plan.stop or plan.trail)
         if wrong:
             self._say(wrong, "WARNING")
+        elif unprotected and not self._operator.second("unprotect", row.key + row.product, now_ms):
+            self._ask_again(f"{row.symbol} would have no stop any more:")
         elif self._desk.submit("PROTECT", instrument_key=row.key, product=Product(row.product), plan=plan):
             said = words.plan_text(plan) or "no exit plan: nothing protects it"
             self._say(f"{row.symbol}: {said}", "INFO" if not plan.empty else "WARNING")
@@ -160,7 +165,7 @@ class Manager:
             return
         qty = min(units or abs(row.qty), abs(row.qty))
         lines = (
-            f"convert {fmt.units(qty)} {row.symbol} from {row.product} to {product.value}",
+            f"convert {fmt.units(qty)} {row.symbol} from {tk.word(Product(row.product))} to {tk.word(product)}",
             "",
             "The broker checks the margin anew: delivery needs the full value.",
             "A protective stop is placed anew for the new product.",
@@ -295,6 +300,8 @@ class Manager:
 
 def _wrong_side(plan: ExitPlan, row: PositionRow) -> str:
     """Why a plan cannot belong to a position, in words; empty when it can."""
+    if plan.overnight and row.product == Product.INTRADAY.value:
+        return "an intraday position does not stay over night: convert it first, :convert D"
     if row.last is None or not row.qty:
         return ""
     last, sign = round(row.last * 10_000), 1 if row.qty > 0 else -1

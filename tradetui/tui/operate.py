@@ -24,6 +24,8 @@ QUIET_MS = 300
 """A key that sends, exits or cancels is dead until it was left alone this long."""
 TWO_STEP_MS = 5000
 """The second step must come within this time."""
+_ALONE = "Stops that rest there keep working; targets, trails and times are watched by nobody."
+"""What becomes of exit plans without this program."""
 
 
 class Operator:
@@ -366,15 +368,17 @@ class Operator:
         if (not orders and not held) or not self.desk.ready:
             return ()
         fate = {
-            Mode.LIVE: "They stay at the broker as they are. No strategy and no stop of ours watches them.",
+            Mode.LIVE: f"They stay at the broker as they are. {_ALONE}",
             Mode.PAPER: "Paper orders stop being matched; positions are kept and shown at the next start.",
             Mode.SIM: "The simulated exchange ends with the program; the trades stay in the ledger.",
-            Mode.REHEARSAL: "They stay at the simulated exchange. No strategy and no stop of ours watches them.",
+            Mode.REHEARSAL: f"They stay at the simulated exchange as they are. {_ALONE}",
             Mode.REPLAY: "The replayed day ends here; the trades stay in the ledger.",
         }[live.mode]
         lines = ["Open now:", *(self._order_words(order) for order in orders[:8])]
         lines += [
-            f"  {fmt.signed_units(row.qty)} {row.symbol}  {fmt.money(row.pnl, sign=True)}" for row in held[:8]
+            f"  {fmt.signed_units(row.qty)} {row.symbol}  {fmt.money(row.pnl, sign=True)}"
+            + ("  NAKED" if row.naked else "")
+            for row in held[:8]
         ]
         return (*lines, "", fate, "", "y quits, n stays.")
 

@@ -86,9 +86,14 @@ async def test_a_plan_is_typed_for_the_position_under_the_cursor() -> None:
         assert "must lie below" in s.notice
         await s.command("target 1400")
         assert "must lie above" in s.notice
+        await s.command("overnight on")
+        assert "convert it first" in s.notice
         await s.command("trail sideways")
         assert "type 2.5 (points)" in s.notice
         assert len(s.handle.submitted) == count
+        await s.command("plan off")
+        assert "would have no stop any more" in s.notice
+        assert len(s.handle.submitted) == count, "taking a stop away takes two steps"
         await s.command("plan off")
         assert last(s).plan == ExitPlan()
         assert "nothing protects it" in s.notice
@@ -152,7 +157,7 @@ async def test_a_conversion_and_a_limit_are_reviewed_before_they_go() -> None:
         await s.command("convert Q")
         assert "convert I|D|MTF" in s.notice
         await s.command("convert D 4")
-        assert "convert 4 RELIANCE from I to D" in s.text()
+        assert "convert 4 RELIANCE from INTRADAY to DELIVERY" in s.text()
         await s.press("f9")
         assert (last(s).kind, last(s).to_product, last(s).qty) == (OperatorKind.CONVERT, Product.DELIVERY, 4)
         await s.command("limit daily_loss")

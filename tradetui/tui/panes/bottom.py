@@ -51,9 +51,12 @@ def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
         return [
             pad([(sign, "key+bold"), (ui.prompt.text, "text+bold"), ("_", "focus"), (tail, "dim")], width)
         ]
+    kill, *rest = keymap.hints(context_of(ui.mode))
+    tail_spans: list[Span] = [(f"{kill[0]}", "key+bold"), (f" {kill[1]} ", "error+bold")]
+    left = width - line_width(tuple(tail_spans))
     if ui.mode is UiMode.QUIT:
         keys: list[Span] = [(" y", "key+bold"), (" quit  ", "text"), ("n", "key+bold"), (" stay", "text")]
-        return [pad(keys, width)]
+        return [(*pad(keys, left), *tail_spans)]
     if ui.mode is UiMode.CONFIRM and ui.confirm is not None:
         send, drop = keymap.key_text("ticket.send"), keymap.key_text("ticket.drop")
         ready = 0 <= ui.confirm.painted_ms <= frame.now_ms - DEAD_MS
@@ -64,16 +67,14 @@ def hint(frame: Frame, width: int, height: int, keymap: KeyMap) -> list[Line]:
             (drop, "key+bold"),
             (" drop", "text"),
         ]
-        return [pad(keys, width)]
-    kill, *rest = keymap.hints(context_of(ui.mode))
+        return [(*pad(keys, left), *tail_spans)]
     if ui.mode is UiMode.TICKET and ui.ticket is not None:
         rest = _ticket_keys(frame, ui.ticket, keymap)
-    tail_spans: list[Span] = [(f"{kill[0]}", "key+bold"), (f" {kill[1]} ", "error+bold")]
-    room = width - line_width(tuple(tail_spans)) - 1
+    room = left - 1
     spans: list[Span] = []
     for key, word in rest:
         pair: list[Span] = [(f" {key}", "key+bold"), (f" {word} ", "dim")]
         if line_width((*spans, *pair)) > room:
             break
         spans += pair
-    return [(*pad(spans, width - line_width(tuple(tail_spans))), *tail_spans)]
+    return [(*pad(spans, left), *tail_spans)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tradetui.domain.text import clean
@@ -71,7 +72,8 @@ def _in_order(gauges: tuple[Gauge, ...], budgets: tuple[Gauge, ...]) -> list[Gau
     # Of the windows for reading, the fullest tells enough; those for orders are shown one by one.
     orders = [gauge for gauge in budgets if not gauge.name.startswith("Reads")]
     reads = sorted((gauge for gauge in budgets if gauge.name.startswith("Reads")), key=_share)
-    return [*gauges[:at], *orders, *gauges[at:], *reads[-1:]]
+    fullest = [replace(gauge, name="Reads") for gauge in reads[-1:]]
+    return [*gauges[:at], *orders, *gauges[at:], *fullest]
 
 
 def _facts(frame: Frame) -> list[Line]:
