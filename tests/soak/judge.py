@@ -28,6 +28,8 @@ WORDS: Final = {
     "cancelled": "cancelled",
     "rejected": "rejected",
 }
+_SAME: Final = {"cancelled after market order": "cancelled"}
+"""The broker's words for one thing."""
 _NS: Final = 1_000_000_000
 
 
@@ -50,7 +52,10 @@ class Disagreement:
         ]
 
     def _orders(self) -> list[tuple[Any, ...]]:
-        return [(o.order_id, o.status.value, o.filled_qty) for o in self._market.venue.orders()]
+        return [
+            (o.order_id, _SAME.get(o.status.value, o.status.value), o.filled_qty)
+            for o in self._market.venue.orders()
+        ]
 
     def _fills(self) -> list[tuple[Any, ...]]:
         return [(t.trade_id, t.order_id, t.qty) for t in self._market.venue.trades()]

@@ -12,7 +12,7 @@ from tests.soak.day import Day
 from tests.soak.judge import Disagreement, Watch
 from tradetui.journal import everything, verify
 
-SHORT_SEED, SHORT_STEPS = 20261120, 150
+SHORT_SEED, SHORT_STEPS = 20261120, 100
 LONG_STEPS = 600
 LONG_S = 1_200.0
 KILLS = 3

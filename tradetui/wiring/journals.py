@@ -99,9 +99,8 @@ def tag_prefix(data_dir: Path, day: str, by: str = "") -> str:
         by: A letter for whoever stands in for the engine, so that its numbers are its own.
     """
     path = data_dir / "installation"
-    try:
-        mark = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
+    mark = path.read_text(encoding="ascii").strip() if path.exists() else ""
+    if not mark:  # the first start, or one that was killed while it wrote
         mark = "".join(random.SystemRandom().choices("abcdefghjkmnpqrstuvwxyz23456789", k=4))
         path.write_text(mark, encoding="ascii")
     return f"tt{day}{mark}{by}-"

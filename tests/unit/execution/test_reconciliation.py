@@ -358,7 +358,9 @@ def accounts(draw: st.DrawFn) -> tuple[tuple[OrderUpdate, ...], tuple[Fill, ...]
 
 
 @given(accounts(), st.booleans())
-def test_reconciliation_converges_in_one_pass_and_the_second_is_a_no_op(account: Any, started: bool) -> None:
+def test_property_reconcile_converges_in_one_pass_and_the_second_is_a_no_op(
+    account: Any, started: bool
+) -> None:
     bench = Bench()
     if started:
         bench.place()
@@ -407,7 +409,7 @@ def _feed(manager: OrderManager, event: Event) -> None:
 
 @settings(max_examples=200)
 @given(st.lists(_events(), max_size=25))
-def test_unknown_is_left_only_with_evidence(events: list[Event]) -> None:
+def test_property_unknown_is_left_only_with_evidence(events: list[Event]) -> None:
     bench = Bench()
     bench.place(S)
     misses = 0

@@ -80,3 +80,10 @@ def test_a_stand_in_has_tags_of_its_own(tmp_path: Path) -> None:
     assert not guard.startswith(engine)
     assert not engine.startswith(guard)
     assert len(guard) + 5 <= 40
+
+
+def test_r1_killed_while_the_first_mark_was_written_the_next_start_has_one(tmp_path: Path) -> None:
+    (tmp_path / "installation").write_text("")
+    first = tag_prefix(tmp_path, "261120")
+    assert len(first) == len("tt261120") + 4 + len("-")
+    assert tag_prefix(tmp_path, "261120") == first

@@ -60,7 +60,7 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps, st.integers(0, 4_000_000_000_000))
-def test_no_window_is_ever_exceeded_under_restarts_cancels_and_two_processes(
+def test_property_windows_are_never_exceeded_under_restarts_cancels_and_two_processes(
     script: list[tuple[int, Lane, int, int, str, int]], wall_ms: int
 ) -> None:
     world = World(wall_ms)
