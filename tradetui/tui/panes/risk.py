@@ -58,10 +58,12 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     facts = _facts(frame)
     room = height - len(lines)
     if len(gauges) + len(facts) <= room or width < _TWO_COLUMNS:
-        lines += _one_column(frame, gauges, width) + facts
+        lines += _one_column(frame, gauges, width)
     else:
-        lines += _two_columns(frame, gauges, width) + facts
-    return lines[:height]
+        lines += _two_columns(frame, gauges, width)
+    # Whether data was lost, the first of the facts, is never pushed out where there is any room.
+    kept = lines[: height - 1] if height >= 4 else lines
+    return [*kept, *facts][:height]
 
 
 def _in_order(gauges: tuple[Gauge, ...], budgets: tuple[Gauge, ...]) -> list[Gauge]:
@@ -81,16 +83,16 @@ def _facts(frame: Frame) -> list[Line]:
     bad = health.dropped + health.bad_frames
     return [
         (
-            (" funds ", "dim"),
-            (fmt.money(snap.available, places=0), "text"),
-            (" free of ", "dim"),
-            (fmt.money(snap.capital, places=0), "text"),
-        ),
-        (
             (" feed  ", "dim"),
             (f"{fmt.compact(health.ticks)} ticks", "text"),
             (f"  lost {bad}", "error" if bad else "dim"),
             (f"  reconnects {health.reconnects}", "warn" if health.reconnects else "dim"),
+        ),
+        (
+            (" funds ", "dim"),
+            (fmt.money(snap.available, places=0), "text"),
+            (" free of ", "dim"),
+            (fmt.money(snap.capital, places=0), "text"),
         ),
         (
             (" state ", "dim"),
