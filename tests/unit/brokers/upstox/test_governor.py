@@ -41,7 +41,7 @@ SMALL = (Window(1.0, 5, 3), Window(10.0, 12, 9), Window(60.0, 30, 24))
         max_size=25,
     )
 )
-def test_no_window_is_ever_exceeded(script: list[tuple[int, Lane, int]]) -> None:
+def test_property_windows_none_is_ever_exceeded(script: list[tuple[int, Lane, int]]) -> None:
     time = Time()
     granted: list[tuple[int, Lane]] = []
 
