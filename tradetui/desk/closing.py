@@ -368,7 +368,9 @@ class Closing:
         price = None
         # A limit that was refused (outside a band we do not know) is not sent a second time.
         if instrument is not None and not want.tries % 2:
-            price = exit_price(instrument, books.market(at[0]), books.limits, sign, progress.step)
+            market = books.market(at[0])
+            band = books.band(instrument, market.prev_close)
+            price = exit_price(instrument, market, books.limits, sign, progress.step, band)
         return OrderRequest(
             at[0],
             Side.SELL if held > 0 else Side.BUY,
@@ -403,7 +405,10 @@ class Closing:
                 return
         instrument, sign = books.instrument(at[0]), -limits[0].request.side.sign
         market = books.market(at[0])
-        price = exit_price(instrument, market, books.limits, sign, progress.step) if instrument else None
+        price = None
+        if instrument is not None:
+            band = books.band(instrument, market.prev_close)
+            price = exit_price(instrument, market, books.limits, sign, progress.step, band)
         for order in limits:
             if price is None:
                 books.cancel(order)

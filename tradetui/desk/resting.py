@@ -197,6 +197,12 @@ class Resting:
         if instrument is None:
             rest.words = "the terms of the instrument are not known"
             return
+        band = self._books.band(instrument, self._books.market(instrument.key).prev_close)
+        if band is not None and not band[0] <= managed.stop <= band[1]:
+            # The exchange refuses it, and the price cannot come there today.
+            rest.words = f"its stop lies outside the day's price band {format_rupees(band[0])} to {format_rupees(band[1])}"
+            rest.acknowledged, rest.next_ns = False, self._books.now_ns + STOP_REST_NS
+            return
         order, words = self._send(
             OrderRequest(
                 managed.instrument_key,
@@ -204,7 +210,7 @@ class Resting:
                 qty,
                 managed.product,
                 OrderType.SL,
-                price=stop_limit(instrument, managed.side.sign, managed.stop),
+                price=stop_limit(instrument, managed.side.sign, managed.stop, band),
                 trigger_price=managed.stop,
                 source=STOP_SOURCE,
                 reason=f"stop of {abs(qty)}",
@@ -231,7 +237,8 @@ class Resting:
         instrument = self._books.instrument(request.instrument_key)
         price = request.price
         if trigger != request.trigger_price and instrument is not None:
-            price = stop_limit(instrument, -request.side.sign, trigger)
+            band = self._books.band(instrument, self._books.market(instrument.key).prev_close)
+            price = stop_limit(instrument, -request.side.sign, trigger, band)
         rest.changed_ns = self._books.now_ns
         words = self._amend(order, qty, price, trigger)
         if words:
@@ -318,7 +325,8 @@ class Resting:
         price = None
         if instrument is not None and rest.chases < CHASES:
             sign = managed.side.sign
-            price = exit_price(instrument, market, books.limits, sign, rest.chases + 1)
+            band = books.band(instrument, market.prev_close)
+            price = exit_price(instrument, market, books.limits, sign, rest.chases + 1, band)
         further = price is not None and (price - order.request.price) * order.request.side.sign > 0
         rest.chases += 1
         if price is None or not further or self._amend(order, None, price, None):

@@ -17,8 +17,12 @@ _WIDEN_OPTIONS: Final = (100, 200, 500, 1_000)
 LAST_STEP: Final = len(_WIDEN) - 1
 
 
-def stop_limit(instrument: Instrument, sign: int, trigger: Price) -> Price:
-    """Limit price of a resting stop: as far beyond its trigger as the exchange allows.
+Band = tuple[Price, Price] | None
+"""Lowest and highest price of the day; ``None``: not known."""
+
+
+def stop_limit(instrument: Instrument, sign: int, trigger: Price, band: Band = None) -> Price:
+    """Limit price of a resting stop: as far beyond its trigger as the exchange allows, inside the day's band.
 
     The widest limit fills most gaps; what it does not fill is chased.
 
@@ -26,12 +30,14 @@ def stop_limit(instrument: Instrument, sign: int, trigger: Price) -> Price:
         instrument: Terms.
         sign: +1 when a long position is protected (the stop sells).
         trigger: Trigger price, on the tick.
+        band: The day's price band; outside it the exchange refuses.
     """
     tick = instrument.tick_size
     away = trigger_range(instrument, trigger)
+    low, high = band or (tick, Price(trigger + away))
     if sign > 0:
-        return ceil_to_tick(Price(max(trigger - away, tick)), tick)
-    return floor_to_tick(Price(trigger + away), tick)
+        return ceil_to_tick(Price(max(trigger - away, tick, min(low, trigger))), tick)
+    return floor_to_tick(Price(min(trigger + away, max(high, trigger))), tick)
 
 
 def stop_trigger(instrument: Instrument, sign: int, price: Price) -> Price:
@@ -50,7 +56,9 @@ def reached(sign: int, target: Price, last: Price) -> bool:
     return bool(target) and (last - target) * sign >= 0
 
 
-def exit_price(instrument: Instrument, market: Market, limits: Limits, sign: int, step: int) -> Price | None:
+def exit_price(
+    instrument: Instrument, market: Market, limits: Limits, sign: int, step: int, band: Band = None
+) -> Price | None:
     """Limit price of an exit near the market, bounded; ``None`` while no fresh price is known.
 
     Args:
@@ -59,6 +67,7 @@ def exit_price(instrument: Instrument, market: Market, limits: Limits, sign: int
         limits: For the age at which a price no longer counts.
         sign: +1 when a long position is closed (the exit sells).
         step: How often it has been widened, from 0 to `LAST_STEP`.
+        band: The day's price band; at its edge an exit rests, beyond it the exchange refuses.
     """
     if market.last is None or market.age_s is None or market.age_s > limits.stale_warn_s:
         return None
@@ -67,6 +76,11 @@ def exit_price(instrument: Instrument, market: Market, limits: Limits, sign: int
     ladder = _WIDEN_OPTIONS if instrument.is_option else _WIDEN
     step = min(step, LAST_STEP)
     away = max(base * ladder[step] // 10_000, 2 * (step + 1) * tick)
+    low, high = band or (tick, Price(base + away))
     if sign > 0:
-        return floor_to_tick(Price(max(base - away, tick)), tick)
-    return ceil_to_tick(Price(base + away), tick)
+        return (
+            floor_to_tick(Price(max(base - away, tick)), tick)
+            if base - away >= low
+            else ceil_to_tick(low, tick)
+        )
+    return ceil_to_tick(Price(base + away), tick) if base + away <= high else floor_to_tick(high, tick)

@@ -294,7 +294,9 @@ class OrderManager(OrderBook):
         if order is not None:
             booked = self._portfolio.filled_by_order[fill.broker_id]
             if booked > order.filled_qty:
-                self._store(replace(order, filled_qty=booked, updated_ns=event.t_ns))
+                # Its id too: a trade may be the first word of it, and units of an order without one count twice.
+                broker_id = order.broker_id or fill.broker_id
+                self._settle(replace(order, filled_qty=booked, broker_id=broker_id, updated_ns=event.t_ns))
         return True
 
     def on_absence(self, event: TagAbsence) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.unit.desk.support import DAY, KEY, OPTION, Floor, S, plan, rs
 from tradetui.domain.events import (
     AccountSnapshot,
+    BandsEvent,
+    DayBand,
     Evidence,
     FillEvent,
     GttUpdate,
@@ -246,6 +248,34 @@ def test_an_exit_that_our_own_limit_kept_back_is_no_failure(floor: Floor) -> Non
     assert floor.held == 0
 
 
+def banded(floor: Floor, low: float, high: float) -> None:
+    band = DayBand(KEY, rs(low), rs(high))
+    floor.desk.books.take_bands(BandsEvent(floor.now, (band,)))
+
+
+def test_stops_and_exits_stay_inside_the_days_band(floor: Floor) -> None:
+    banded(floor, 95, 105)
+    floor.hold(10, stop=rs(96))
+    (stop,) = floor.stops()
+    assert (stop.request.trigger_price, stop.request.price) == (rs(96), rs(95)), "not three percent below"
+    floor.ask(OperatorKind.EXIT, instrument_key=KEY)
+    floor.prices[KEY] = 95.1
+    for _ in range(12):
+        floor.wait(1)
+    assert floor.broker.of(floor.exits()[0].tag).request.price == rs(95)
+
+
+def test_a_stop_outside_the_days_band_is_watched_and_not_sent(floor: Floor) -> None:
+    banded(floor, 95, 105)
+    floor.hold(10, stop=rs(92))
+    floor.wait(10)
+    assert floor.stops() == []
+    assert "outside the day's price band 95.00 to 105.00; watched by us" in floor.naked()[0]
+    banded(floor, 90, 110)
+    floor.wait(60)
+    assert [stop.request.trigger_price for stop in floor.stops()] == [rs(92)], "the band was moved"
+
+
 # --- conversions --------------------------------------------------------------------------------------
 
 
@@ -377,3 +407,13 @@ def test_units_whose_trades_never_came_do_not_block_the_next_day(floor: Floor) -
         floor.wait(20)
     assert floor.desk.portfolio.qty(KEY, Product.DELIVERY) == 10, "carried, as the broker shows it"
     assert floor.desk.books.held(KEY, Product.DELIVERY) == 10
+
+
+def test_O6_a_trade_that_comes_before_every_answer_counts_once(floor: Floor) -> None:
+    floor.hold_back = True
+    order = floor.place(Side.BUY, 10, 100, stop=rs(95))
+    there = floor.broker.place(order.tag, order.request)
+    fill = floor.broker.trade(there, 4, rs(100), floor.now)
+    floor.hear(FillEvent(floor.now, fill))
+    assert floor.desk.books.held(KEY, Product.INTRADAY) == 4
+    assert [stop.request.qty for stop in floor.stops()] == [4]

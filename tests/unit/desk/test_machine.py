@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from tests.unit.desk.support import KEY, plan, rs
 from tests.unit.desk.world import AT, SMALL, World
-from tradetui.domain.events import OperatorEvent, OperatorKind
+from tradetui.domain.events import FillEvent, OperatorEvent, OperatorKind
 from tradetui.domain.exit_plan import ExitPlan, Trail, TrailKind
 from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Product, Side
 from tradetui.domain.requests import PlaceGtt, PlaceOrder
@@ -103,6 +103,14 @@ class Machine(RuleBasedStateMachine):
         trail = Trail(TrailKind.POINTS, rs(1 + n % 5))
         self.ask(OperatorKind.PROTECT, instrument_key=at[0], product=at[1], plan=plan(trail=trail))
 
+    @rule(
+        product=st.sampled_from((Product.INTRADAY, Product.DELIVERY)),
+        qty=st.one_of(st.none(), st.integers(1, 8)),
+    )
+    def convert(self, product: Product, qty: int | None) -> None:
+        new = Product.DELIVERY if product is Product.INTRADAY else Product.INTRADAY
+        self.ask(OperatorKind.CONVERT, instrument_key=KEY, product=product, to_product=new, qty=qty)
+
     @rule(with_stops=st.booleans())
     def cancel_all(self, with_stops: bool) -> None:
         self.ask(OperatorKind.CANCEL_ALL, name="with stops" if with_stops else "")
@@ -142,6 +150,13 @@ class Machine(RuleBasedStateMachine):
     def hear_twice(self, n: int) -> None:
         said = self.world.said
         said.append(said[n % len(said)])
+
+    @precondition(lambda self: any(isinstance(one, FillEvent) for one in self.world.said))
+    @rule()
+    def lose_a_trade(self) -> None:
+        world = self.world
+        lost = next(one for one in world.said if isinstance(one, FillEvent))
+        world.said = [one for one in world.said if one is not lost]
 
     @precondition(lambda self: any(isinstance(one, tuple) for one in self.world.said))
     @rule(n=DRAWN)
@@ -219,6 +234,18 @@ class Machine(RuleBasedStateMachine):
             )
             world.fills(order, qty)
 
+    @rule(at=WHERE, qty=st.integers(1, 5), away=st.integers(3, 9))
+    def phone_stop(self, at: tuple[str, Product], qty: int, away: int) -> None:
+        """A phone puts a stop of its own beside ours."""
+        world, side = self.world, entry_side(at).opposite
+        if qty <= abs(world.held_at(at)):
+            self.strict = False
+            trigger = rs(100 + side.sign * away)
+            order = world.broker.place(
+                "", OrderRequest(at[0], side, qty, at[1], OrderType.SL, trigger, trigger)
+            )
+            world.said.append(world.tell(order))
+
     @rule()
     def die(self) -> None:
         world = self.world
@@ -260,6 +287,8 @@ class Machine(RuleBasedStateMachine):
             held = world.held_at(at)
             assert desk.portfolio.qty(*at) == desk.books.held(*at) == held, "what we know is what is"
             side = entry_side(at).opposite
+            if held * entry_side(at).sign < 0:
+                continue  # the phone was faster than the change of our stop
             if not held:
                 assert not world.leaving(at, side, ours=True), f"{at}: an exit without its position"
                 assert at not in desk.protection.plans
@@ -272,11 +301,11 @@ class Machine(RuleBasedStateMachine):
                 if (gtt.request.instrument_key, gtt.request.product) == at and gtt.request.side is side
             )  # fmt: skip
             assert world.leaving(at, side, ours=not self.strict) <= abs(held)
-            assert covered == abs(held) or at in naked, f"{at}: covered {covered} of {held}, and not listed"
+            assert covered >= abs(held) or at in naked, f"{at}: covered {covered} of {held}, and not listed"
             managed = desk.protection.plans.get(at)
             if managed is not None and managed.stop and at not in desk.closing.wanted:
                 others = world.leaving(at, side) - covered
-                assert covered + others == abs(held), "what can rest, rests"
+                assert covered + others >= abs(held), "what can rest, rests"
 
 
 def run(examples: int, steps: int) -> None:
@@ -291,6 +320,7 @@ def run(examples: int, steps: int) -> None:
     )
 
 
+@pytest.mark.timeout(300)
 def test_whatever_happens_exits_fit_their_position_and_nothing_is_lost() -> None:
     run(EXAMPLES, 40)
 

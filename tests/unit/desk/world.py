@@ -29,6 +29,7 @@ from tradetui.domain.requests import (
     CancelGtt,
     CancelOrder,
     Command,
+    ConvertPosition,
     ModifyGtt,
     ModifyOrder,
     PlaceGtt,
@@ -45,7 +46,7 @@ ANSWER_BY_S = 20
 AT = ((KEY, Product.INTRADAY), (KEY, Product.DELIVERY), (SMALL.key, Product.INTRADAY))
 KINDS = {
     PlaceOrder: "place", ModifyOrder: "modify", CancelOrder: "cancel", PlaceGtt: "gtt place",
-    ModifyGtt: "gtt modify", CancelGtt: "gtt cancel",
+    ModifyGtt: "gtt modify", CancelGtt: "gtt cancel", ConvertPosition: "convert",
 }  # fmt: skip
 _ANSWERS = (RequestAccepted, RequestRefused, RequestUnknown)
 
@@ -120,7 +121,7 @@ class World(Floor):
         else:
             self.said += [RequestAccepted(self.now, kind, tag, broker_id), *told]
 
-    def act(self, command: Command) -> tuple[str, str, list[Any]]:
+    def act(self, command: Command) -> tuple[str, str, list[Any]]:  # noqa: PLR0911 - one for each answer
         """Do it: words of a refusal, the id, and what is pushed."""
         match command:
             case PlaceOrder():
@@ -146,6 +147,15 @@ class World(Floor):
                 name = f"G{len(self.gtts) + 1}"
                 self.gtts[name] = Rests(name, command.request, RuleStatus.SCHEDULED, self.now)
                 return "", name, [self.tell_gtt(self.gtts[name])]
+            case ConvertPosition():
+                key, units = command.instrument_key, command.qty
+                if abs(self.held_at((key, command.old))) < units:
+                    return "there are not so many", "", []
+                self.broker.qty[key, command.old] -= command.side.sign * units
+                self.broker.qty[key, command.new] = (
+                    self.held_at((key, command.new)) + command.side.sign * units
+                )
+                return "", "", []
             case ModifyGtt() | CancelGtt():
                 gtt = self.gtts[command.gtt_id]
                 if gtt.status is not RuleStatus.SCHEDULED:
@@ -240,7 +250,15 @@ class World(Floor):
         """A GTT triggers: its order rests, without our label."""
         request = gtt.request
         child = self.broker.place(
-            "", OrderRequest(request.instrument_key, request.side, request.qty, request.product, price=rs(90))
+            "",
+            OrderRequest(
+                request.instrument_key,
+                request.side,
+                request.qty,
+                request.product,
+                price=rs(90),
+                source="exit-stop",
+            ),
         )
         gtt.status, gtt.child = RuleStatus.OPEN, child.id
         self.said += [self.tell_gtt(gtt), self.tell(child)]
@@ -295,7 +313,7 @@ class World(Floor):
             for order in self.working()
             if (order.request.instrument_key, order.request.product) == at
             and order.request.side is side
-            and not (ours and order.request.source == "manual" and order.tag)
+            and not (ours and order.request.source == "manual")
         )
         gtts = sum(
             gtt.units
