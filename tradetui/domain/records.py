@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 
 class RecordKind(StrEnum):
@@ -76,14 +77,27 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def freeze(value: Any) -> Any:
     """Plain JSON data of a domain value: dataclasses become maps, enums their values, tuples lists."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: freeze(getattr(value, f.name)) for f in fields(value)}
+    names = _names(kind)
+    if names is not None:
+        return {name: freeze(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(k): freeze(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [freeze(v) for v in value]
     return value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...] | None:
+    """Fields of a dataclass; ``None`` for any other type. Worked out once: an order is frozen before it is sent."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None

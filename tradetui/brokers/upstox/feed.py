@@ -22,7 +22,7 @@ from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
-from tradetui.brokers.upstox.decoder import Decoder, FrameError
+from tradetui.brokers.upstox.decoder import Decoded, Decoder, FrameError
 from tradetui.brokers.upstox.hosts import Hosts
 from tradetui.brokers.upstox.link import (
     END_OF_RECORDING,
@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 _FRAMES_PER_TURN: Final = 1
 """Frames handled before other tasks get a turn. One: a full frame takes milliseconds, and behind sixteen of them an
 order waited for 50 ms where it now waits for four (`bench orders` on a busy machine, ADR 0012)."""
+_LARGE_FRAME: Final = 8192
+"""Bytes from which on others get a turn between decoding a frame and handing it on: half the wait of an order."""
 _LOGGED_BAD_FRAMES: Final = 5
 
 
@@ -273,7 +275,11 @@ class UpstoxFeed:
             message = await connection.recv()
             self.received_ns = time.perf_counter_ns()
             if isinstance(message, bytes):
-                self._frame(message, sink)
+                decoded = self._decode(message)
+                if len(message) > _LARGE_FRAME:
+                    await asyncio.sleep(0)
+                if decoded is not None:
+                    self._frame(message, decoded, sink)
             else:
                 self._text(message)
             turn += 1
@@ -281,18 +287,21 @@ class UpstoxFeed:
                 turn = 0
                 await asyncio.sleep(0)
 
-    def _frame(self, raw: bytes, sink: EventSink) -> None:
-        """One binary frame: decode, stamp, record, hand on."""
+    def _decode(self, raw: bytes) -> Decoded | None:
+        """One binary frame, decoded; ``None``, said and recorded, when it is not a feed message."""
         self._count["frames"] += 1
         try:
-            decoded = self._decoder.decode(raw)
+            return self._decoder.decode(raw)
         except FrameError as error:
             self._count["bad_frames"] += 1
             if self._count["bad_frames"] <= _LOGGED_BAD_FRAMES:
                 log.warning("feed: %s", error)
             if self._on_frame is not None:
                 self._on_frame(self._clock.now_ns(), raw)
-            return
+            return None
+
+    def _frame(self, raw: bytes, decoded: Decoded, sink: EventSink) -> None:
+        """Stamp, record and hand on what a frame holds."""
         if decoded.server_ms and self._on_server_time is not None:
             self._on_server_time(decoded.server_ms)
         t_ns = self.last_message_ns = self._clock.now_ns()
