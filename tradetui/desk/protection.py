@@ -415,7 +415,7 @@ class Protection:
                 self._closing.want(*at, why(at[0]))
         for order in books.manager.working():
             request = order.request
-            enters = request.product is Product.INTRADAY and not (request.is_exit or request.amo)
+            enters = request.product is Product.INTRADAY and not request.is_exit
             if enters and why(request.instrument_key):
                 books.cancel(order)
 
