@@ -40,6 +40,7 @@ from tradetui.market.days import DAY_S
 from tradetui.market.history import History
 from tradetui.market.quotes import Quotes
 from tradetui.market.universe import Universe
+from tradetui.risk.facts import PHASE_UNKNOWN
 from tradetui.risk.limits import Limits
 from tradetui.signals import Signals
 from tradetui.strategies.base import Signal, Strategy
@@ -405,7 +406,7 @@ class Engine:
         try:
             phase = self.calendar.phase(self._segment(instrument, ist_date(self.now_ns)), self.now_ns)
         except (CalendarUnknown, ValueError):
-            return "unknown to the calendar", "", False
+            return PHASE_UNKNOWN, "", False
         if phase is None:
             return _PHASE_WORDS[PhaseKind.CLOSED], "", False
         may_end = phase.random_close_ns is not None and self.now_ns >= phase.random_close_ns

@@ -30,6 +30,7 @@ from tradetui.domain.order import (
 from tradetui.domain.position import PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.execution.doubts import SECOND
+from tradetui.risk.facts import PHASE_UNKNOWN
 
 CLOSING_PROTECTION_PCT: Final = 3
 """Market protection of our own exits, percent: wide enough to fill, bounded all the same."""
@@ -46,7 +47,7 @@ FILLS_DUE_NS: Final = 10 * SECOND
 """How long an exit waits for the trades of an order that is reported filled."""
 GTT_SHOWS_NS: Final = 5 * SECOND
 """How long a GTT may take to show a change that the broker has taken, before it is cancelled instead."""
-TRADES_IN: Final = frozenset({"continuous", "pre-open", "closing auction"})
+TRADES_IN: Final = frozenset({"continuous", "pre-open", "closing auction", PHASE_UNKNOWN})
 """Phases in which an exit can be tried at all."""
 
 Send = Callable[[OrderRequest], tuple[Order | None, str]]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import SCRIPT_SOURCE, OrderRequest, Product, Side
 from tradetui.risk.limits import Limits
+
+PHASE_UNKNOWN: Final = "unknown to the calendar"
+"""Session phase on a day that our calendar has no hours for: no new risk, but an exit may be tried."""
 
 
 class RiskState(StrEnum):

@@ -12,7 +12,7 @@ from tradetui.domain.instrument import InstrumentKind
 from tradetui.domain.money import Price, to_money, to_price
 from tradetui.domain.order import OrderType, Product, Side, Validity
 from tradetui.domain.view import Verdict
-from tradetui.risk.facts import Facts, Listed
+from tradetui.risk.facts import PHASE_UNKNOWN, Facts, Listed
 from tradetui.risk.gate import judge
 from tradetui.risk.limits import Limits
 
@@ -215,3 +215,9 @@ def test_shares_bought_today_are_sold_as_a_position_not_out_of_the_demat_account
     sale = facts(request=SELL_D, position_qty=10, free_qty=10)
     assert not sale.sells_holdings
     assert sale.effect == "closes 10 of 10"
+
+
+def test_a_day_that_the_calendar_does_not_know_stops_new_risk_and_lets_an_exit_try() -> None:
+    assert verdict("phase", facts(phase=PHASE_UNKNOWN)) is Verdict.BLOCK
+    leaving = facts(phase=PHASE_UNKNOWN, request=req(side=Side.SELL), position_qty=10)
+    assert verdict("phase", leaving) is Verdict.WARN

@@ -6,7 +6,7 @@ from tradetui.domain.money import format_rupees
 from tradetui.domain.order import OrderType, Product, Side, Validity
 from tradetui.domain.price_rules import limit_price_protection
 from tradetui.domain.view import Check
-from tradetui.risk.facts import Facts
+from tradetui.risk.facts import PHASE_UNKNOWN, Facts
 from tradetui.risk.rules.answers import block, noted, ok, warn
 
 _STOPS = (OrderType.SL, OrderType.SL_M)
@@ -30,6 +30,8 @@ def phase(f: Facts) -> Check:
         return _auction(f)
     if f.phase == "closed":
         return _after_hours(f)
+    if f.phase == PHASE_UNKNOWN and f.reducing:
+        return warn("phase", "our calendar does not know this day: the exchange will say whether it trades")
     return block("phase", f"the market is {f.phase} for this instrument")
 
 
