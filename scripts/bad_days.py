@@ -167,7 +167,10 @@ def _tests(path: Path) -> Iterator[tuple[str, str]]:
 def rows() -> list[list[str]]:
     """The page's table of cases: id, what happens, what must hold, what is seen."""
     tests = found()
-    return [[case, what, holds, " ".join(tests[case].seen)] for case, (what, holds) in CASES.items()]
+    return [
+        [case, what, holds, " ".join(seen[:1].upper() + seen[1:] for seen in tests[case].seen)]
+        for case, (what, holds) in CASES.items()
+    ]
 
 
 def property_rows() -> list[list[str]]:
