@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.duckdb"
 MARKET_FILE = "market.duckdb"
+_LEDGER_LOG_MB = 4
+"""Log of the ledger at which it is folded into the file, MB. A start after a kill reads it back, at 30 MB a second."""
 _READ_TIMEOUT_S = 30.0
 
 
@@ -92,7 +94,12 @@ class Store:
             JournalDamaged: The journal cannot be read; the ledger has everything before the damage.
         """
         return cls(
-            LedgerThread(folder / LEDGER_FILE, Settings(memory_mb=64, checkpoint_mb=16), multiplier, journal),
+            LedgerThread(
+                folder / LEDGER_FILE,
+                Settings(memory_mb=64, checkpoint_mb=_LEDGER_LOG_MB),
+                multiplier,
+                journal,
+            ),
             MarketThread(
                 folder / MARKET_FILE,
                 Settings(memory_mb=memory_mb),
