@@ -29,6 +29,17 @@ def command(terminal: Terminal, line: str) -> None:
     terminal.press("Enter")
 
 
+def fault(terminal: Terminal, line: str, words: str) -> None:
+    """Switch a fault of the simulator inside; a busy machine may need a second try."""
+    for _ in range(3):
+        command(terminal, f"fault {line}")
+        if words in terminal.until(
+            lambda text: words in text or "timed out" in text, "the fault to be switched"
+        ):
+            return
+    raise AssertionError(f"the fault was not switched: {line}")
+
+
 def search(terminal: Terminal, words: str, symbol: str) -> None:
     """Find an instrument and take it."""
     terminal.type("/")
@@ -78,7 +89,8 @@ def send_market(terminal: Terminal, key: str, side: str, qty: int, symbol: str) 
     reviewed(terminal, key, side, qty, symbol)
     # The send key is dead for 300 ms after the review was painted and after every press: press calmly.
     filled = f"filled {side} {qty} {symbol}"
-    assert terminal.press_until("F9", lambda text: filled in text), "the order was never filled"
+    assert terminal.press_until("F9", lambda text: "Ticket" not in text), "the order was never sent"
+    terminal.until(lambda text: filled in text, "the order to be filled")
 
 
 def send_limit(terminal: Terminal, key: str, side: str, qty: int, symbol: str, price: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.moves import command, last_price, opened, program, search, send_limit, send_market
+from tests.e2e.moves import command, fault, last_price, opened, program, search, send_limit, send_market
 from tests.e2e.terminal import Terminal, environment, tmux_missing
 
 pytestmark = [
@@ -129,8 +129,7 @@ def test_a_broken_feed_is_seen_and_seen_to_come_back(tmp_path: Path, repo_root: 
             lambda _: exchange_seconds(terminal) >= clock + 3 and last_price(terminal, "NIFTY") != moved,
             "the market to go on after the cut",
         )
-        command(terminal, "fault feed-403")
-        terminal.until(lambda text: "on now: feed-403" in text, "the fault to be on")
+        fault(terminal, "feed-403", "on now: feed-403")
         command(terminal, "fault drop stream=market")
         terminal.until(lambda text: "feed DOWN" in text, "the feed to be down in the header")
         terminal.until(lambda text: re.search(r"RELIANCE +~ ", text) is not None, "stale marks")

@@ -33,6 +33,8 @@ STOPPED = "The engine stopped"
 """Title of the text shown when there is no engine any more."""
 FLAT_SAID_MS = 4000
 """How long the news that all is flat stay before what led there."""
+NEWS_MS = 2000
+"""One press of send too many does not hide the news of the fill that the one before led to."""
 NOT_STARTED = "The engine could not start"
 """Title of the text shown when there never was one."""
 _TYPING = (UiMode.SEARCH, UiMode.COMMAND, UiMode.PALETTE, UiMode.ARM)
@@ -224,7 +226,7 @@ class Controller:
             self._prompt_key(action.id if action else "", char)
         elif action is not None:
             self.act(action, now_ms)
-        elif token in self.keymap.keys_of(tk.SEND):
+        elif token in self.keymap.keys_of(tk.SEND) and now_ms - self.ui.notice.at_ms > NEWS_MS:
             self.say("nothing is under review")
 
     def paste(self, text: str, now_ms: int) -> None:
