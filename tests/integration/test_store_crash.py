@@ -132,7 +132,7 @@ def test_nothing_flushed_is_lost_by_a_kill(seed: int, tmp_path: Path) -> None:
     assert bars["start"].is_unique().all()
     assert store.market_frame("SELECT count(*) FROM bars").item() == bars.height
 
-    journal = list(reader_of(tmp_path / "journal")(""))
+    journal = list(reader_of(tmp_path / "journal")("", 0))
     assert len(journal) >= flushed
     assert len(store.fills()) == len(journal)
     live = store.ledger_frame("SELECT * FROM positions").rows()

@@ -6,7 +6,7 @@ plain data and `thawing.thaw` turns it back; the pair is what restart, audit and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
@@ -82,7 +82,7 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 def freeze(value: Any) -> Any:
     """Plain JSON data of a domain value: dataclasses become maps, enums their values, tuples lists."""
-    kind = type(value)
+    kind: Hashable = type(value)
     if kind in _PLAIN:
         return value
     if isinstance(value, Enum):
@@ -98,6 +98,6 @@ def freeze(value: Any) -> Any:
 
 
 @cache
-def _names(kind: type[Any]) -> tuple[str, ...] | None:
+def _names(kind: Any) -> tuple[str, ...] | None:
     """Fields of a dataclass; ``None`` for any other type. Worked out once: an order is frozen before it is sent."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
