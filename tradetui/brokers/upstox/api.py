@@ -65,7 +65,7 @@ _READ_WORKERS: Final = 4
 _GRACE_S: Final = 5.0
 _STAND_ASIDE_S: Final = 0.01
 """Longest time for which the loop leaves the interpreter to the thread that sends an order; half a millisecond on a
-machine that is not busy (ADR 0011)."""
+machine that is not busy (ADR 0012)."""
 _WARM_EVERY_S: Final = 20.0
 """Between looks whether a connection to the order host is open: servers close idle ones after a minute or so."""
 
@@ -299,7 +299,7 @@ class UpstoxApi:
         except RuntimeError as error:
             raise TransportError(str(error)) from None
         if endpoint.is_order:
-            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0011).
+            # Frames would keep the interpreter from the thread that sends for milliseconds (ADR 0012).
             sent.wait(_STAND_ASIDE_S)
         self._sequence += 1
         request = {"path": dict(path), "query": [list(pair) for pair in query], "body": body}
