@@ -223,7 +223,9 @@ class Protection:
             request = order.request
             if order.foreign or request.is_exit or plan_of(request).empty:
                 continue
-            known = (request.instrument_key, request.product) in decided
+            # What filled on an earlier day has its plan in the journal, or has none any more.
+            old = ist_date(order.created_ns) < ist_date(self._books.now_ns)
+            known = old or (request.instrument_key, request.product) in decided
             if order.status.working or (order.filled_qty and not known):
                 self._entries[order.tag] = order.filled_qty if known else 0
         # What is carried over night shows only with the broker's first answer: until then nothing is an orphan.

@@ -417,3 +417,16 @@ def test_O6_a_trade_that_comes_before_every_answer_counts_once(floor: Floor) -> 
     floor.hear(FillEvent(floor.now, fill))
     assert floor.desk.books.held(KEY, Product.INTRADAY) == 4
     assert [stop.request.qty for stop in floor.stops()] == [4]
+
+
+def test_a_plan_that_was_taken_away_yesterday_stays_away(floor: Floor) -> None:
+    order = floor.place(Side.BUY, 10, 100, product=Product.DELIVERY, stop=rs(95))
+    floor.fill(order, 4)
+    floor.ask(OperatorKind.PROTECT, instrument_key=KEY, product=Product.DELIVERY, plan=plan())
+    next_day(floor)
+    floor.hear(floor.snapshot())
+    for _ in range(3):
+        floor.wait(10)
+    assert floor.desk.books.held(KEY, Product.DELIVERY) == 4
+    assert floor.stops() == []
+    assert floor.naked() == ["no stop"]
