@@ -6,7 +6,7 @@ plain data and `thawing.thaw` turns it back; the pair is what restart, audit and
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
@@ -82,7 +82,7 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 def freeze(value: Any) -> Any:
     """Plain JSON data of a domain value: dataclasses become maps, enums their values, tuples lists."""
-    kind: Hashable = type(value)
+    kind: Any = type(value)
     if kind in _PLAIN:
         return value
     if isinstance(value, Enum):
