@@ -242,20 +242,29 @@ class Day:
 
     def over_budget(self) -> list[str]:
         """Windows in which more order writes came than the broker allows."""
-        out = []
-        spans = ((1.0, ORDER_QUOTA.per_s), (60.0, ORDER_QUOTA.per_min), (1800.0, ORDER_QUOTA.per_30min))
-        for seconds, most in spans:
-            window: deque[float] = deque()
-            for at in self.tally.writes:
-                window.append(at)
-                while at - window[0] >= seconds:
-                    window.popleft()
-                squeezed = sum(
-                    min(end, at) - max(begin, window[0]) for begin, end in self._during(window[0], at)
-                )
-                if len(window) > most and squeezed < 0.1 * min(seconds, 1.0):
-                    out.append(f"{len(window)} order requests within {seconds:g} s: {most} are allowed")
-        return out
+        return over(self.tally.writes, self.stalls)
 
-    def _during(self, begin: float, end: float) -> list[tuple[float, float]]:
-        return [stall for stall in self.stalls if stall[1] > begin and stall[0] < end]
+
+def over(writes: Sequence[float], stalls: Sequence[tuple[float, float]]) -> list[str]:
+    """Windows that hold more than the broker allows, in words.
+
+    Args:
+        writes: When each order write came, seconds, oldest first.
+        stalls: When this process was held up: what came meanwhile seems to have come at once.
+    """
+    out = []
+    spans = ((1.0, ORDER_QUOTA.per_s), (60.0, ORDER_QUOTA.per_min), (1800.0, ORDER_QUOTA.per_30min))
+    for seconds, most in spans:
+        window: deque[float] = deque()
+        for at in writes:
+            window.append(at)
+            while at - window[0] >= seconds:
+                window.popleft()
+            held_up = sum(
+                min(end, at) - max(begin, window[0])
+                for begin, end in stalls
+                if end > window[0] and begin < at
+            )
+            if len(window) > most and held_up < 0.1:
+                out.append(f"{len(window)} order requests within {seconds:g} s: {most} are allowed")
+    return out
