@@ -143,9 +143,9 @@ def test_a_day_of_live_trading_without_its_money(sim: Exchange, tmp_path: Path, 
         terminal.until(
             lambda text: "flat: no position and no order is open" in text, "the word that all is flat"
         )
-        shown = terminal.keep("stage-2")
-        assert re.search(r"ITC +INTRA +flat", shown)
-        assert re.search(r"SELL +0/8 ITC .* CANCELLED", shown), "the stop went before the position"
+        order_row(terminal, r"ITC +INTRA +flat", "a flat position")
+        order_row(terminal, r"SELL +0/8 ITC .* CANCELLED", "the stop, which went before the position")
+        terminal.keep("stage-2")
         assert (sim.held(), sim.working()) == ({}, [])
         terminal.type("q")
         assert terminal.until_ended() == 0
