@@ -23,6 +23,8 @@ from tradetui.simulator.rest.limits import ORDER_QUOTA
 END_NS: Final = ns(DAY, "15:50")
 """After everything has closed; the options and futures of this market trade until 15:40."""
 ANSWER_S: Final = 40.0
+SETTLED_S: Final = 30.0
+"""Real seconds after which everything must have settled: longer than a request waits for the budget or an answer."""
 ORDER_WRITES: Final = frozenset(
     {
         "POST /v3/order/place", "PUT /v3/order/modify", "DELETE /v3/order/cancel",
@@ -213,8 +215,12 @@ class Day:
         self.calm()
         said: Sequence[str] = ()
         ledger: dict[str, Any] = {}
-        for _ in range(14):
-            await self.move(self.market.now_ns() + 11_000_000_000)
+        # Requests wait for the budget in real time: exchange time alone, however much of it, does not settle them.
+        end_s = time.monotonic() + SETTLED_S
+        rounds = 0
+        while rounds < 14 or time.monotonic() < end_s:
+            rounds += 1
+            await self.move(self.market.now_ns() + (11_000_000_000 if rounds <= 14 else 500_000_000))
             ledger = await self.run.ask(settle=self.market.now_ns())
             said = agree(ledger)
             if not said:
