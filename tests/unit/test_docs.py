@@ -151,7 +151,7 @@ PATHS = re.compile(r"`((?:tradetui|tests|scripts|docs)/[\w./-]+|[\w/-]+/[\w-]+\.
 
 
 def test_named_files_exist(repo_root: Path) -> None:
-    """A path in backticks is a file of the repository, or of the package."""
+    """A path in backticks is a file of the repository, of the package, or of the tests."""
     wrong = []
     for path in build_docs.pages(repo_root):
         if path.name == "CHANGELOG.md" or path.parent.name == "adr":
@@ -159,7 +159,7 @@ def test_named_files_exist(repo_root: Path) -> None:
         wrong += [
             f"{path.relative_to(repo_root)}: {name}"
             for name in PATHS.findall(path.read_text(encoding="utf-8"))
-            if not (repo_root / name).exists() and not (repo_root / "tradetui" / name).exists()
+            if not any((repo_root / under / name).exists() for under in (".", "tradetui", "tests/unit", "tests"))
         ]
     assert wrong == []
 

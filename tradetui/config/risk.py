@@ -32,6 +32,11 @@ class Risk:
         low=0,
         high=90,
     )
+    after_auction: str = setting(
+        "exit_before",
+        "intraday positions when the closing auction nears, which cancels resting stops: closed before it, or watched by us",
+        choices=("exit_before", "watch"),
+    )
     on_daily_loss: str = setting(
         "block",
         "when a loss limit is reached: block stops new risk, flatten closes intraday and derivatives too",

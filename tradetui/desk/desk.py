@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from tradetui.desk.acts import Acts
-from tradetui.desk.books import Books, Market
+from tradetui.desk.books import AfterAuction, Books, Market
 from tradetui.desk.closing import Closing
 from tradetui.desk.facts import FactsGatherer
 from tradetui.desk.figures import Figures
@@ -84,6 +84,8 @@ class Desk:
         self.times = Times(market, terms_of(instrument), lambda: self.books.now_ns, note)
         self.manager = OrderManager(self.portfolio, emit, self.times.noted, tag_prefix)
         self.books = Books(limits, live, instrument, market, note, self.portfolio, self.manager)
+        if limits.watch_in_auction:
+            self.books.after_auction = AfterAuction.WATCH
         self.figures = Figures(self.books, charge)
         self.guard = Guard(self.books, self.figures, self._on_loss)
         self.facts = FactsGatherer(self.books, self.figures, self.guard)

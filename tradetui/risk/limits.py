@@ -30,6 +30,7 @@ class Limits:
         weekly_loss_pct: The same since Monday; 0 for no limit.
         monthly_drawdown_pct: Fall of the month's result from its best day's end; 0 for no limit.
         flatten_on_loss: When the day's limit is reached, positions are closed too.
+        watch_in_auction: Intraday positions stay open when the closing auction takes their resting stops away.
         max_positions: Most open positions, a basket counted once.
         max_swing_positions: Most open positions of other products than I.
         max_intraday_positions: Most open positions of product I.
@@ -61,6 +62,7 @@ class Limits:
     weekly_loss_pct: float = 6.0
     monthly_drawdown_pct: float = 10.0
     flatten_on_loss: bool = False
+    watch_in_auction: bool = False
     max_positions: int = 6
     max_swing_positions: int = 4
     max_intraday_positions: int = 2

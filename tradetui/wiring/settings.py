@@ -40,6 +40,7 @@ def limits_from(settings: Config, *, live: bool) -> Limits:
         daily_loss_pct=risk.daily_loss,
         weekly_loss_pct=risk.weekly_loss,
         monthly_drawdown_pct=risk.monthly_drawdown,
+        watch_in_auction=risk.after_auction == "watch",
         flatten_on_loss=risk.on_daily_loss == "flatten",
         max_positions=risk.max_positions,
         max_swing_positions=risk.max_swing_positions,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.desk.support import DAY, KEY, OPTION, SHARE, Floor, S, plan, rs
+from tests.unit.desk.support import DAY, KEY, LIMITS, OPTION, SHARE, Floor, S, plan, rs
 from tradetui.domain.calendar.ist import ns
 from tradetui.domain.events import OperatorKind, RequestAccepted
 from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Product, Side
@@ -168,6 +168,18 @@ def test_intraday_positions_are_squared_off_before_the_closing_auction(floor: Fl
     floor.fill(sent)
     floor.wait(300)
     assert floor.broker.qty == {(KEY, Product.INTRADAY): 0, (KEY, Product.DELIVERY): 5}
+
+
+def test_who_wants_to_watch_the_auction_keeps_the_position_and_sees_it_naked() -> None:
+    floor = Floor(limits=replace(LIMITS, watch_in_auction=True, square_off_s=0))
+    floor.hold(10, stop=rs(90))
+    floor.closes_ns = floor.now + 100 * S
+    floor.wait(99)
+    assert not floor.exits(), "nobody asked for that exit"
+    floor.phase = "closing auction"
+    floor.cancelled_elsewhere(floor.stops()[0], "SL not allowed in CAS")
+    floor.wait(5)
+    assert floor.naked() == ["no stop can rest while the market is closing auction; watched by us"]
 
 
 def test_a_short_session_is_left_before_its_end(floor: Floor) -> None:

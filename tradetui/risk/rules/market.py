@@ -75,6 +75,7 @@ def square_off(f: Facts) -> Check:
     at = limits.square_off_mcx_s if f.instrument.exchange == "MCX" else limits.square_off_s
     if (
         f.request.product is not Product.INTRADAY
+        or not at
         or f.second_of_day < at
         or f.reducing
         # An after-market order belongs to the next session.
