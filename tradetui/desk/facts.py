@@ -143,11 +143,9 @@ class FactsGatherer:
         key, product, limits = request.instrument_key, request.product, books.limits
         instrument = books.instrument(key)
         market = books.market(key) if instrument else Market()
-        here = manager.working(key, product)
-        pending = sum(order.pending_qty for order in here if order.request.side is request.side)
+        pending = manager.pending_qty(key, product, request.side)
         # What is reported filled counts before its trade is booked: an exit must not be let through twice.
-        held = books.portfolio.qty(key, product) + manager.unbooked_qty(key, product)
-        held -= manager.conversions.leaving(key, product)
+        held = books.held(key, product) - manager.conversions.leaving(key, product)
         sent = self._sent.get((request.source, key))
         equal = self._last_equal.get(_sameness(request))
         losses = guard.losses()
@@ -163,7 +161,7 @@ class FactsGatherer:
             journal_problem=books.journal_problem,
             position_qty=held,
             pending_qty=pending,
-            pending_other_qty=sum(order.pending_qty for order in here) - pending,
+            pending_other_qty=manager.pending_qty(key, product, request.side.opposite),
             last=market.last,
             bid=market.bid,
             ask=market.ask,
