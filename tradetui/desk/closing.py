@@ -308,8 +308,8 @@ class Closing:
         """Whether GTTs would sell no more than what remains: our own are made smaller, others cancelled."""
         gtts, fit, now_ns = self._books.gtts, True, self._books.now_ns
         for gtt in self._books.gtts_of(*at):
-            if not _may_close(gtt, held):
-                continue  # it would add to the position
+            if not _may_close(gtt, held) or any(one.order_id for one in gtt.rules):
+                continue  # it would add to the position; or it has triggered, and its order is among the others
             if gtt.request.qty <= keep and not (gtt.modify_pending or gtt.cancel_pending):
                 continue
             fit = False

@@ -410,7 +410,10 @@ class Resting:
         return f"{rest.words}; watched by us" if rest.words else "no stop has been sent yet; watched by us"
 
     def _why_no_gtt(self, managed: Managed, held: int, rest: _Rest) -> str:
-        resting = [gtt for gtt in self.gtts(managed) if gtt.status is GttStatus.ACTIVE]
+        ours = [gtt for gtt in self.gtts(managed) if gtt.status is GttStatus.ACTIVE]
+        resting = [gtt for gtt in ours if not any(one.order_id for one in gtt.rules)]
+        if len(resting) < len(ours):
+            return "its GTT has triggered and is not filled yet"
         covered = sum(gtt.request.qty for gtt in resting)
         if covered >= abs(held):
             return ""

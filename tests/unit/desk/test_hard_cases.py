@@ -156,6 +156,18 @@ def test_the_order_of_a_gtt_never_sells_more_than_is_held() -> None:
     assert floor.broker.orders[child].left <= 4
 
 
+def test_a_part_exit_goes_on_beside_a_gtt_that_has_triggered() -> None:
+    floor = WithGtts()
+    floor.hold(10, **OVERNIGHT)
+    floor.wait(3)
+    child = floor.fire("G1")
+    assert "has triggered" in floor.naked()[0]
+    floor.ask(OperatorKind.EXIT, instrument_key=KEY, product=Product.DELIVERY, qty=6)
+    floor.wait(8)
+    assert floor.broker.orders[child].left == 4
+    assert [one.pending_qty for one in floor.exits() if one.tag.startswith("tt-")] == [6]
+
+
 # --- closing ------------------------------------------------------------------------------------------
 
 
