@@ -159,7 +159,9 @@ def test_named_files_exist(repo_root: Path) -> None:
         wrong += [
             f"{path.relative_to(repo_root)}: {name}"
             for name in PATHS.findall(path.read_text(encoding="utf-8"))
-            if not any((repo_root / under / name).exists() for under in (".", "tradetui", "tests/unit", "tests"))
+            if not any(
+                (repo_root / under / name).exists() for under in (".", "tradetui", "tests/unit", "tests")
+            )
         ]
     assert wrong == []
 
