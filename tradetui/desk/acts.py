@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tradetui.desk.baskets import in_order, parts_of
+from tradetui.desk.sparing import spared
 from tradetui.domain.events import OperatorEvent, OperatorKind
 from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.gtt import GttRequest, GttStrategy
@@ -116,8 +117,9 @@ class Acts:
         now_ns = desk.books.now_ns
         if tag in desk.groups.parents:
             desk.groups.stop("cancelled", tag)
+            kept = spared(desk.books)
             for order in desk.manager.in_group(tag):
-                if order.status.working and not desk.protects(order):
+                if order.status.working and order.tag not in kept:
                     desk.manager.cancel(order.tag, now_ns)
             return ""
         found = desk.manager.orders.get(tag)
@@ -133,8 +135,9 @@ class Acts:
         """Cancel everything that works in an instrument, or at all; stops stay unless they are named."""
         desk = self._desk
         desk.groups.stop("cancelled", key=key)
+        kept = set() if with_stops else spared(desk.books)
         for order in desk.manager.working(key):
-            if with_stops or not desk.protects(order):
+            if order.tag not in kept:
                 self._cancel(order.tag)
 
     def _exit(self, event: OperatorEvent) -> str:

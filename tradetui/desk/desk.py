@@ -20,6 +20,7 @@ from tradetui.desk.groups import Groups, Part
 from tradetui.desk.guard import Guard
 from tradetui.desk.protection import Naked, Protection
 from tradetui.desk.slices import slices_of
+from tradetui.desk.sparing import spared
 from tradetui.desk.times import Times, terms_of
 from tradetui.desk.trails import Bars
 from tradetui.domain.events import (
@@ -424,8 +425,9 @@ class Desk:
 
     def _cancel_what_adds_risk(self, why: str) -> None:
         self.groups.stop(why)
+        kept = spared(self.books)
         for order in self.manager.working():
-            if not self.protects(order):
+            if order.tag not in kept:
                 self.manager.cancel(order.tag, self.books.now_ns)
         for gtt in self.manager.gtts.working():
             request = gtt.request
@@ -434,10 +436,7 @@ class Desk:
 
     def protects(self, order: Order) -> bool:
         """Whether a working order is a stop, or an exit of ours, that can only make a position smaller."""
-        request = order.request
-        held = self.books.held(request.instrument_key, request.product)
-        closing = request.order_type in (OrderType.SL, OrderType.SL_M) or request.is_exit
-        return closing and held * request.side.sign < 0
+        return order.tag in spared(self.books)
 
     def naked(self) -> list[Naked]:
         """Positions that are naked right now, and why in words."""

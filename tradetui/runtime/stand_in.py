@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tradetui.desk import Desk
+from tradetui.desk.sparing import spared
 from tradetui.domain.events import Event
 from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
@@ -223,7 +224,8 @@ class Task:
         ]
 
     def _risky(self) -> list[Order]:
-        return [one for one in self.desk.manager.working() if not self.desk.protects(one)]
+        kept = spared(self.desk.books)
+        return [one for one in self.desk.manager.working() if one.tag not in kept]
 
     def over(self) -> bool:
         """Whether nothing is left to do, by the broker's own word."""
@@ -239,7 +241,8 @@ class Task:
         desk, scene = self.desk, self._scene
         now = desk.manager.orders
         gone = [now[tag] for tag in self._orders if tag in now and now[tag].status is OrderStatus.CANCELLED]
-        kept = [one for one in desk.manager.working() if desk.protects(one)]
+        protecting = spared(desk.books)
+        kept = [one for one in desk.manager.working() if one.tag in protecting]
         closed = [
             p for key, p in self._positions.items() if not desk.portfolio.qty(*key) and self._order.flatten
         ]

@@ -94,6 +94,17 @@ def test_kill_stage_one_leaves_what_protects(floor: Floor) -> None:
     assert floor.naked() == []
 
 
+def test_kill_spares_no_more_stops_than_the_position_has_units(floor: Floor) -> None:
+    floor.hold(10)
+    stop = OrderRequest(KEY, Side.SELL, 10, Product.INTRADAY, OrderType.SL, rs(93), rs(94))
+    by_phone = [floor.broker.place("", stop) for _ in range(2)]
+    for one in by_phone:
+        floor.push(one)
+    floor.ask(OperatorKind.KILL)
+    states = [one.status for one in by_phone]
+    assert states == [OrderStatus.TRIGGER_PENDING, OrderStatus.CANCELLED], "both would turn the position round"
+
+
 def test_cancel_all_spares_stops_unless_they_are_named(floor: Floor) -> None:
     floor.hold(10, stop=rs(95))
     entry = floor.place(Side.BUY, 5, 98)
