@@ -287,7 +287,7 @@ async def test_o18_a_kill_switch_at_the_broker_is_shown_and_stops_trading_there(
         assert w.market.asked(PLACE) == asked, "what adds risk does not even leave"
         elsewhere = w.send(qty=65, price=98, key=FUTURE.key)
         await w.until_order(elsewhere, OrderStatus.OPEN)  # other segments trade on
-        for _ in range(30):
+        for _ in range(90):
             await w.pass_time(5)
             if w.said("could not close"):
                 break
