@@ -29,7 +29,7 @@ run: $(RUN_STAMP) ## open the workstation (on the built-in simulator without an 
 
 test: $(DEV_STAMP) ## the short test suite, in minutes
 	@bash scripts/test-setup.sh
-	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@bash scripts/test.sh $(ARGS)
 
 long: $(DEV_STAMP) ## fuzz, soak and the time-zone matrix
 	@bash scripts/test-setup.sh
