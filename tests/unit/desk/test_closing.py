@@ -102,7 +102,9 @@ def test_kill_spares_no_more_stops_than_the_position_has_units(floor: Floor) -> 
         floor.push(one)
     floor.ask(OperatorKind.KILL)
     states = [one.status for one in by_phone]
-    assert states == [OrderStatus.TRIGGER_PENDING, OrderStatus.CANCELLED], "both would turn the position round"
+    assert states == [OrderStatus.TRIGGER_PENDING, OrderStatus.CANCELLED], (
+        "both would turn the position round"
+    )
 
 
 def test_cancel_all_spares_stops_unless_they_are_named(floor: Floor) -> None:
