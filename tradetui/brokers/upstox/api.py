@@ -190,6 +190,7 @@ class UpstoxApi:
         self._order_workers.close()
         self._read_workers.close()
         await asyncio.to_thread(self._transport.close)
+        self.governor.close()
 
     async def call(
         self,
