@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.engine_rig import LIMITS, SECOND, Rig
 from tests.unit.exchange.support import SHARE, order, rs
 from tradetui.desk import EXIT_RETRY_NS
+from tradetui.desk.sparing import spared
 from tradetui.domain.events import AccountSnapshot, FillEvent, OperatorKind, RequestAccepted, RequestRefused
 from tradetui.domain.exit_plan import Trail, TrailKind
 from tradetui.domain.money import Money, Price, to_money
@@ -157,7 +158,7 @@ def test_kill_cancels_what_adds_risk_and_leaves_what_protects() -> None:
     rig.commands.clear()
     rig.ask(OperatorKind.KILL, note="me")
     assert rig.cancelled() == [resting.tag]
-    assert rig.engine.desk.protects(rig.engine.desk.manager.orders[stop.tag])
+    assert stop.tag in spared(rig.engine.desk.books)
     words = [record.data for record in rig.of(RecordKind.RISK)]
     assert words[-1] == {"state": "halted", "reason": "kill pulled by me"}
     assert rig.place(order(Side.SELL, 10, kind=OrderType.MARKET)).status is OrderStatus.REFUSED, (

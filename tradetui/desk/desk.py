@@ -410,11 +410,11 @@ class Desk:
         # What still works may fill yet: those are closed too.
         asked = [(o.request.instrument_key, o.request.product) for o in self.manager.working()]
         for key, product in dict.fromkeys((*held, *asked)):
-            if self._closes_with_all(key, product, include):
+            if self.closes_with_all(key, product, include):
                 self.closing.want(key, product, why, covers_first=True)
         self.closing.go_on()
 
-    def _closes_with_all(self, key: str, product: Product, include: tuple[Product, ...]) -> bool:
+    def closes_with_all(self, key: str, product: Product, include: tuple[Product, ...]) -> bool:
         """Whether a position goes when everything goes: shares that were bought to keep stay, unless named."""
         instrument = self.books.instrument(key)
         derivative = instrument.is_derivative if instrument else key.partition("|")[0].endswith("_FO")
@@ -433,10 +433,6 @@ class Desk:
             request = gtt.request
             if self.books.held(request.instrument_key, request.product) * request.side.sign >= 0:
                 self.manager.gtts.cancel(gtt.tag, self.books.now_ns)
-
-    def protects(self, order: Order) -> bool:
-        """Whether a working order is a stop, or an exit of ours, that can only make a position smaller."""
-        return order.tag in spared(self.books)
 
     def naked(self) -> list[Naked]:
         """Positions that are naked right now, and why in words."""

@@ -19,7 +19,7 @@ from tradetui.desk.sparing import spared
 from tradetui.domain.events import Event
 from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.order import Order, OrderStatus, Product
+from tradetui.domain.order import Order, OrderStatus
 from tradetui.domain.position import Position
 from tradetui.engine import Outcome
 from tradetui.risk.facts import RiskState
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = {False: 45.0, True: 120.0}
 """How long each stage is seen through before it is said that it could not be done."""
 _LOOK_S: Final = 0.05
-_LEFT_ALONE: Final = frozenset({Product.DELIVERY, Product.MTF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +204,9 @@ class Task:
         return [p for p in self.desk.portfolio.open_positions() if not self._left_out(p)]
 
     def _left_out(self, position: Position) -> bool:
-        """Shares that were bought to keep stay, unless they are named; the desk's own rule."""
-        if self.desk.figures.sold_from_demat(position):
-            return True
-        instrument = self._scene.lookup(position.instrument_key)
-        derivative = instrument.is_derivative if instrument else "_FO|" in position.instrument_key
-        return (
-            not derivative and position.product in _LEFT_ALONE and position.product not in self._order.include
-        )
+        """Whether a position stays open by the desk's own rule."""
+        at = (position.instrument_key, position.product)
+        return not self.desk.closes_with_all(*at, self._order.include)
 
     def _risky_gtts(self) -> list[Gtt]:
         """GTTs that may open or add to a position; one that closes what is held may stay."""
