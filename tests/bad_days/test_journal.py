@@ -15,8 +15,9 @@ from tradetui.config import Home
 from tradetui.domain.events import OperatorKind
 from tradetui.domain.order import OrderStatus, Side
 from tradetui.domain.records import RecordKind
-from tradetui.journal import Journal, files, read, verify
+from tradetui.journal import files, read, verify
 from tradetui.runtime import pump
+from tradetui.wiring.journals import Projected
 
 
 def folder_of(home: Path) -> Path:
@@ -64,8 +65,9 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, w: Workstation) -> None:
         self.error = 0
         self.sync_error = 0
-        found = w.runtime.parts.journal
-        assert isinstance(found, Journal)
+        projected = w.runtime.parts.journal
+        assert isinstance(projected, Projected)
+        found = projected._journal
         assert found._file is not None
         disk, real, sync = self, found._file, os.fdatasync
         number = real.fileno()

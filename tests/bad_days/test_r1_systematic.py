@@ -23,6 +23,7 @@ import pytest
 from tests.bad_days.crash_child import ACTS
 from tests.bad_days.crash_points import NOT_ORDERS, PACKAGE, Moment, moments
 from tests.conftest import REPO_ROOT
+from tests.fixtures.ledgers import unlike
 from tests.fixtures.scripted_world import Market, scripted_market
 from tests.fixtures.workstation import CANCEL, KEY, MODIFY, PLACE, Workstation, running
 from tests.long.knobs import figure, generator, limit, rounds, seconds
@@ -184,6 +185,7 @@ async def run_once(
         async with running(market, home) as w:
             await settled(w, act)
             truthful(w, act)
+    assert not unlike(home), "the ledger is not what the journal says"
     return report
 
 

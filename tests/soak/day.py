@@ -181,6 +181,10 @@ class Day:
                 self.market.sim.faults.clear()
         elif self.rng.random() < 0.35:
             name, args = self.rng.choice(FAULTS)
+            if args.get("action") == "cancel" and all(
+                one.status.terminal for one in self.market.venue.orders()
+            ):
+                return  # there is nothing that a phone could cancel
             self.market.fault(name, **args)
             self.faults[name] += 1
             self._on.append(self.rng.randrange(1, 5))

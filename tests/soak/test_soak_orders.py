@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.ledgers import unlike
 from tests.fixtures.scripted_world import scripted_market
 from tests.long.knobs import SEED, figure, limit, rounds, seconds
 from tests.soak.day import Day
@@ -54,6 +55,7 @@ async def soak(home: Path, seed: int, steps: int) -> str:
             f"{len(day.tally.writes)} order requests, did {dict(day.did)}, faults {dict(day.faults)}"
         )
         assert market.venue.trades()
+    assert not unlike(home), "the ledger is not what the journal says"
     judged = judge(home, day)
     return f"{words}; {judged} orders judged by the journal"
 

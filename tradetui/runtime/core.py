@@ -123,8 +123,6 @@ class Runtime:
                 store.bars(outcome.candles)
             if outcome.revised:
                 store.bars(outcome.revised)
-            if outcome.records:
-                store.records(outcome.records)
         self.signals += sum(record.kind is RecordKind.SIGNAL for record in outcome.records)
         for listener in self.listeners:
             listener(event, outcome)
@@ -253,11 +251,8 @@ class Runtime:
         self._note(RecordKind.RUN, data)
 
     def _note(self, kind: RecordKind, data: dict[str, Any]) -> None:
-        record = Record(self.parts.clock.now_ns(), kind, data)
-        self.parts.journal.append(record)
+        self.parts.journal.append(Record(self.parts.clock.now_ns(), kind, data))
         self.parts.journal.sync()
-        if self.parts.store is not None:
-            self.parts.store.records([record])
 
     async def _keep_day_stats(self) -> None:
         """Store what the session has come to. The wait for the writer is on another thread."""

@@ -33,6 +33,8 @@ MAX_CHUNKS: Final = 8
 MAX_BARS: Final = 200_000
 MAX_RECORDS: Final = 100_000
 _PATIENCE_S: Final = 5.0
+_SETTLE_S: Final = 0.02
+"""Records come while their order is being sent, which needs the interpreter more for some milliseconds."""
 
 
 class LedgerThread(Writer):
@@ -54,6 +56,7 @@ class LedgerThread(Writer):
         interval_s: float = 0.5,
     ) -> None:
         super().__init__("ledger writer", path, LEDGER, settings, interval_s)
+        self.settle_s = _SETTLE_S
         self._multiplier = multiplier
         self._reader = reader
         self._queue: deque[Numbered] = deque()

@@ -70,6 +70,8 @@ class Writer(threading.Thread):
         self, name: str, path: Path | None, schema: Schema, settings: Settings, interval_s: float
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self.settle_s = 0.0
+        """How long rows that woke it wait for company, seconds."""
         self.path = path
         self.figures = Figures()
         self.opened: Future[Opened] = Future()
@@ -136,7 +138,9 @@ class Writer(threading.Thread):
 
     def _round(self) -> bool:
         """Wait, drain, run jobs; ``True`` when it is time to end."""
-        self._wake.wait(self._pause_s())
+        woken = self._wake.wait(self._pause_s())
+        if woken and self.settle_s and not (self._jobs or self._stopping_by):
+            time.sleep(self.settle_s)
         self._wake.clear()
         jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
         sound = self._attempt(now=bool(jobs))

@@ -56,7 +56,7 @@ from tradetui.wiring.account import Account, find_account, whereabouts
 from tradetui.wiring.hand_over import HandOver
 from tradetui.wiring.history import HistoryLoader
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
-from tradetui.wiring.journals import adopt, tag_prefix
+from tradetui.wiring.journals import Projected, adopt, tag_prefix
 from tradetui.wiring.login import Login, token_finder
 from tradetui.wiring.parts import Parts
 from tradetui.wiring.permits import permit_for
@@ -136,11 +136,12 @@ async def _joined(
 
     prefix = tag_prefix(request.place.data_dir, today.strftime("%y%m%d"))
     await asyncio.to_thread(adopt, folder, clock.now_ns())
-    journal = await _journal(folder, cleanup)
+    written = await _journal(folder, cleanup)
     reading = partial(_past, folder / "journal", today, prefix)
     past, store = await _read_and_open(reading, _store(account, folder, master, universe, cleanup))
     # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
     held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
+    journal = Projected(written, store.records)
     watch = choose(master, settings.watch.symbols, today, held)
     for instrument in watch:
         universe.add(instrument)
@@ -149,7 +150,7 @@ async def _joined(
     api = UpstoxApi(
         account.hosts,
         account.token,
-        note=_wire_notes(account, journal, store),
+        note=_wire_notes(account, journal),
         permit=permit_for(account.mode, lease),
         governor=governor,
         now_ns=clock.now_ns,
@@ -293,18 +294,15 @@ async def _read_and_open(read: Callable[[], Past], opened: Coroutine[Any, Any, S
     return past, store
 
 
-def _wire_notes(account: Account, journal: Journal, store: Store) -> WireNotes:
+def _wire_notes(account: Account, journal: Projected) -> WireNotes:
     """What keeps requests, replies and pushes in the journal."""
 
     def write(data: dict[str, Any]) -> None:
-        record = Record(account.clock.now_ns(), RecordKind.WIRE, data)
         try:
-            journal.append(record)
+            journal.append(Record(account.clock.now_ns(), RecordKind.WIRE, data))
         except StorageError as error:
             # The request is on the wire: its outcome must not turn into a refusal because a note of it failed.
             log.error("a request or reply could not be kept: %s", error)  # noqa: TRY400 - words say it all
-        else:
-            store.records([record])
 
     return WireNotes(write)
 

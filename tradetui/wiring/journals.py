@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,56 @@ log = logging.getLogger(__name__)
 STAND_IN: Final = "stand-in"
 _MARK: Final = "adopted"
 _ADOPTED: Final = ".adopted"
+
+
+class Projected:
+    """A journal whose records reach the ledger in the journal's own order, whoever adds them.
+
+    The ledger numbers what it is given as the journal does, so there must be one way in: requests are noted while
+    the records that led to them are still being handed round.
+
+    Args:
+        journal: Where records go first.
+        project: Takes each record that was added.
+    """
+
+    def __init__(self, journal: Journal, project: Callable[[Sequence[Record]], None]) -> None:
+        self._journal = journal
+        self._project = project
+        self.content = journal.content
+
+    def append(self, record: Record) -> None:
+        """Add a record.
+
+        Raises:
+            StorageError: The disk refuses; the record counts as not written.
+        """
+        self._journal.append(record)
+        self._project((record,))
+
+    def sync(self) -> None:
+        """Make everything added durable.
+
+        Raises:
+            StorageError: It is not.
+        """
+        self._journal.sync()
+
+    def use_reserve(self) -> bool:
+        """Add to the emergency reserve until `recover`; ``False`` when there is none that can be written."""
+        return self._journal.use_reserve()
+
+    def recover(self) -> None:
+        """After a failure: try to catch up.
+
+        Raises:
+            StorageError: It still cannot be written.
+        """
+        self._journal.recover()
+
+    def close(self) -> None:
+        """Sync and close."""
+        self._journal.close()
 
 
 def journal_dir(account_dir: Path) -> Path:

@@ -32,9 +32,6 @@ class StorePort(Protocol):
     def bars(self, candles: Sequence[Candle]) -> None:
         """Keep finished or revised bars."""
 
-    def records(self, records: Sequence[Record]) -> None:
-        """Project journal records into the ledger."""
-
     def day_stats(self, stats: Sequence[DayStats]) -> int:
         """Keep what sessions ended with. Waits for the writer: not on the loop."""
         ...
@@ -52,7 +49,7 @@ class StorePort(Protocol):
 
 
 class JournalPort(Protocol):
-    """What the runtime needs of a journal."""
+    """What the runtime needs of a journal. What is added to it reaches the ledger, where there is one."""
 
     content: ContentHash
 

@@ -13,7 +13,6 @@ from tradetui.clock import EventClock
 from tradetui.domain.events import Event, FeedEvent, FeedState, TickEvent, TimeEvent
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle, TickBatch
-from tradetui.domain.records import Record
 from tradetui.domain.view import Mode
 from tradetui.journal import MemoryJournal
 from tradetui.ports import EventSink, FeedMode
@@ -61,7 +60,6 @@ class ListStore:
     def __init__(self) -> None:
         self.rows: list[TickBatch] = []
         self.candles: list[Candle] = []
-        self.noted: list[Record] = []
         self.days: list[DayStats] = []
         self.closed = False
 
@@ -70,9 +68,6 @@ class ListStore:
 
     def bars(self, candles: Sequence[Candle]) -> None:
         self.candles += candles
-
-    def records(self, records: Sequence[Record]) -> None:
-        self.noted += records
 
     def day_stats(self, stats: Sequence[DayStats]) -> int:
         self.days = list(stats)

@@ -42,7 +42,6 @@ async def test_a_world_that_ends_ends_the_run_and_everything_is_kept() -> None:
     assert summary["journal_sha256"] == bench.journal.content.hexdigest()
     assert len(bench.store.rows) == 3
     assert len(bench.store.candles) == 5
-    assert bench.store.noted == bench.journal.kept
     assert [r.data["what"] for r in bench.journal.kept if r.kind is RecordKind.RUN] == ["start", "stop"]
     assert bench.closed == ["second", "first"], "the last made is the first closed"
     assert [row.volume for row in bench.store.days] == [30]

@@ -354,6 +354,7 @@ async def _parts(options: IngestOptions, folder: Path, main: str, meter: Meter) 
     from tradetui.market.universe import Universe
     from tradetui.ports import FeedMode
     from tradetui.storage.store import Store
+    from tradetui.wiring.journals import Projected
     from tradetui.wiring.parts import Parts
     from tradetui.wiring.settings import charge_from, limits_from
 
@@ -375,7 +376,7 @@ async def _parts(options: IngestOptions, folder: Path, main: str, meter: Meter) 
     )  # fmt: skip
     feed.subscribe(dict.fromkeys(universe.slots, FeedMode(options.mode)))
     store = await asyncio.to_thread(Store.open, folder, universe.instruments)
-    journal = Journal(folder / "journal")
+    journal = Projected(Journal(folder / "journal"), store.records)
     broker = PaperBroker(
         universe.instruments, lambda _one, _t_ns: "CONTINUOUS", capital=Money(to_money(50_000)),
         start_ns=clock.now_ns(),
