@@ -1,16 +1,14 @@
 """Open a DuckDB file: settings, who holds it, what is damaged, which layout it has.
 
 DuckDB says little by itself about a torn file: a write-ahead log cut in its last record is read without a word,
-and a cut data file may open and fail hours later. So the size of the file is held against the number of blocks
-its own header claims (layout of the header: https://duckdb.org/docs/stable/internals/storage), a log that is
-left over from a crash is said, and what cannot be opened is set aside under a name of its own, never deleted.
+and a cut data file may open and fail hours later. So the file is held against its own header (`blocks.py`), a log
+that is left over from a crash is said, and what cannot be opened is set aside under a name of its own, never deleted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import shutil
 import struct
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradetui.domain.errors import StorageError
+from tradetui.storage.blocks import Damaged, check_blocks
 from tradetui.storage.schema import Schema, check_version, create, migrate, version_of
 
 if TYPE_CHECKING:
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HEADER = 4096
-_DATA = 3 * _HEADER
-_FIELDS = struct.Struct(
-    "<QQqqQQQ"
-)  # checksum, iteration, meta block, free list, blocks, block size, vector size
 _FRAME = struct.Struct("<QQ")  # payload size, checksum
 _LOG_HEAD = bytes.fromhex("640062650002")  # entry "version" of the log, version 2
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>\S+)(?: \(PID (?P<pid>\d+)\))?")
@@ -80,10 +74,6 @@ class Opened:
     connection: DuckDBPyConnection
     created: bool
     notices: list[str] = field(default_factory=list)
-
-
-class _Damaged(Exception):
-    """The file cannot be a sound database; the words say why."""
 
 
 def is_outside(error: BaseException) -> bool:
@@ -160,13 +150,13 @@ def check_file(path: Path, schema: Schema) -> str:
     import duckdb
 
     try:
-        _check_size(path)
+        check_blocks(path)
         with duckdb.connect(str(path), read_only=True, config=Settings(memory_mb=64).config()) as connection:
             version = version_of(connection)
             check_version(schema, version, path.name)
             if not version and _holds_tables(connection):
                 return "it is a database, but not one of tradetui's"
-    except (StorageError, _Damaged) as error:
+    except (StorageError, Damaged) as error:
         return str(error)
     except duckdb.Error as error:
         held = _LOCKED.search(str(error))
@@ -183,7 +173,7 @@ def _open_existing(path: Path, schema: Schema, settings: Settings, notices: list
         if unclean:
             words = words or "its log was read back"
             notices.append(f"{path.name} was not closed properly last time; {words}")
-    except _Damaged as damage:
+    except Damaged as damage:
         salvaged = _without_log(path, settings, notices) if unclean else None
         if salvaged is None:
             kept = set_aside(path)
@@ -204,7 +194,7 @@ def _without_log(path: Path, settings: Settings, notices: list[str]) -> tuple[Du
     kept = _log_of(path).rename(_free(_log_of(path)))
     try:
         found = _try(path, settings)
-    except _Damaged:
+    except Damaged:
         kept.rename(_log_of(path))
         return None
     notices.append(
@@ -246,22 +236,22 @@ def _try(path: Path, settings: Settings) -> tuple[DuckDBPyConnection, int]:
     """Connect to an existing file and read its version.
 
     Raises:
-        _Damaged: It is no sound database.
+        Damaged: It is no sound database.
         StorageError: It is locked, or the disk refuses.
     """
     import duckdb
 
-    _check_size(path)
+    check_blocks(path)
     try:
         connection = _connect(str(path), settings)
     except duckdb.Error as error:
-        raise _Damaged(_first_line(error)) from error
+        raise Damaged(_first_line(error)) from error
     try:
         return connection, version_of(connection)
     except duckdb.Error as error:
         with contextlib.suppress(duckdb.Error):
             connection.close()
-        raise _Damaged(_first_line(error)) from error
+        raise Damaged(_first_line(error)) from error
 
 
 def _connect(path: str, settings: Settings) -> DuckDBPyConnection:
@@ -283,31 +273,6 @@ def _connect(path: str, settings: Settings) -> DuckDBPyConnection:
     # Global, so that cursors of this connection have it too: never the machine's own zone.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
-
-
-def _check_size(path: Path) -> None:
-    """Hold the size of a file against its own header.
-
-    Raises:
-        _Damaged: Not a database, or cut.
-        StorageError: The disk refuses.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(_DATA)
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
-    if size == 0:
-        raise _Damaged("it is empty")
-    if head[8:12] != b"DUCK":
-        raise _Damaged("it does not begin like a database")
-    if len(head) < _DATA:
-        raise _Damaged(f"it is cut after {size} bytes")
-    newest = max((_FIELDS.unpack_from(head, at) for at in (_HEADER, 2 * _HEADER)), key=lambda row: row[1])
-    blocks, block_size = newest[4], newest[5]
-    if block_size and size < _DATA + blocks * block_size:
-        raise _Damaged(f"it has {size} bytes of {_DATA + blocks * block_size}")
 
 
 def _keep_if_cut(log_file: Path) -> str:
