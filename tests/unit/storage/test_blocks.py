@@ -33,7 +33,7 @@ def newest(data: bytes) -> int:
 
 def free_list_at(data: bytes) -> int:
     """Where the count of the free blocks is."""
-    (pointer,) = struct.unpack_from("<Q", data, newest(data) + 24)
+    pointer: int = struct.unpack_from("<Q", data, newest(data) + 24)[0]
     part = (BLOCK - 8) // 64 // 8 * 8
     return DATA + (pointer & ((1 << 56) - 1)) * BLOCK + 8 + (pointer >> 56) * part + 8
 
