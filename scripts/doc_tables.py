@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from scripts import bad_days
+from scripts import bad_days, performance
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -367,5 +367,6 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "tables": tables,
     "bad-days": bad_day_table,
     "properties": property_table,
+    "performance": performance.render,
 }
 """Every generated part by the name that pages use."""

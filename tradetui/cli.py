@@ -369,17 +369,21 @@ def config_path(home: Home = None) -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="ingest or startup.")],
+    name: Annotated[str, typer.Argument(help="One of: ingest, orders, startup.")],
     instruments: Annotated[int, typer.Option("--instruments", help="Instruments streamed.")] = 2000,
-    rate: Annotated[int, typer.Option("--rate", help="Updates a second in all.")] = 10_000,
+    rate: Annotated[int, typer.Option("--rate", help="Updates a second; 0: the benchmark's own.")] = 0,
     mode: Annotated[str, typer.Option("--mode", help="ltpc or full.")] = "full",
-    seconds: Annotated[float, typer.Option("--seconds", help="How long.")] = 20.0,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long; 0: the benchmark's own.")] = 0.0,
+    ui: Annotated[bool, typer.Option("--ui", help="With the screen painting (ingest).")] = False,
     as_json: AsJson = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Folder to keep the figures in, NAME.json.")
+    ] = None,
 ) -> None:
     """Measure on this machine, beside what the bare libraries need in the same run."""
     from tradetui.commands.bench import BenchOptions, run_bench
 
-    raise SystemExit(run_bench(BenchOptions(name, instruments, rate, mode, seconds, as_json)))
+    raise SystemExit(run_bench(BenchOptions(name, instruments, rate, mode, seconds, ui, as_json, save)))
 
 
 table.add_to(app)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from scripts import performance
 from tradetui.commands.bench import BenchOptions, check
 from tradetui.commands.bench.ingest import Meter, Schedule, bare_decode_us, percentile
-from tradetui.commands.bench.report import Result, print_result
+from tradetui.commands.bench.report import Result, print_result, save
 from tradetui.commands.bench.server import session_open_ns
 from tradetui.commands.bench.startup import import_ms, is_painted
 from tradetui.domain.errors import UsageError
@@ -26,12 +28,13 @@ START_MS = START // 1_000_000
 @pytest.mark.parametrize(
     ("options", "needle"),
     [
-        (BenchOptions("speed"), "known: ingest, startup"),
+        (BenchOptions("speed"), "known: "),
         (BenchOptions("ingest", mode="option_greeks"), "known: ltpc, full"),
         (BenchOptions("ingest", instruments=2001), "1 to 2000"),
         (BenchOptions("ingest", instruments=0), "1 to 2000"),
-        (BenchOptions("ingest", rate=0), "--rate"),
-        (BenchOptions("ingest", seconds=0), "--seconds"),
+        (BenchOptions("ingest", rate=-1), "--rate"),
+        (BenchOptions("ingest", seconds=-1), "--seconds"),
+        (BenchOptions("startup", ui=True), "--ui"),
         (BenchOptions("ingest", seconds=math.nan), "--seconds"),
     ],
 )
@@ -149,6 +152,40 @@ def test_a_missed_limit_is_said_and_fails_the_command(capsys: pytest.CaptureFixt
     assert "MISSED" in capsys.readouterr().out
     assert result(math.nan).missed == ["tick_to_state_p99_ms"]
     assert Result("x", {}, {}, {"help_ms": 1}).missed == ["help_ms"]
+
+
+def test_a_figure_that_falls_short_of_what_it_must_reach_is_missed_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    enough, short, unmeasured = {"times": 20.0}, {"times": 19.9}, {"times": math.nan}
+    assert Result("x", enough, least={"times": 20}).missed == []
+    assert Result("x", short, least={"times": 20}).missed == ["times"]
+    assert Result("x", unmeasured, least={"times": 20}).missed == ["times"]
+    assert Result("x", {}, least={"times": 20}).missed == ["times"]
+    print_result(Result("x", short, least={"times": 20}, notes=["Alone."]), as_json=False)
+    assert "at least 20: MISSED" in (said := capsys.readouterr().out)
+    assert "Alone." in said
+
+
+def test_a_result_is_kept_in_place_of_the_last_one_and_becomes_a_part_of_the_page(tmp_path: Path) -> None:
+    folder = tmp_path / "performance"
+    save(result(99.0), folder)
+    save(result(1.0), folder)
+    kept = json.loads((folder / "ingest.json").read_text())
+    assert kept["figures"]["tick_to_state_p99_ms"] == 1.0
+    page = performance.render(folder)
+    assert "## ingest" in page
+    assert "| `tick_to_state_p99_ms` | 1 | at most 20 | met |" in page
+    assert kept["date"] in page
+    assert kept["versions"]["duckdb"] in page
+    save(result(21.0), folder)
+    assert "| `tick_to_state_p99_ms` | 21 | at most 20 | **missed** |" in performance.render(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        save(result(1.0), tmp_path / "file")
 
 
 def test_json_has_the_promised_members(capsys: pytest.CaptureFixture[str]) -> None:

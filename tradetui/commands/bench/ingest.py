@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tradetui.commands.bench import BenchOptions
 from tradetui.commands.bench.report import Result
 from tradetui.domain.errors import TradeTuiError
 
@@ -43,23 +44,6 @@ _MINUTES_IN: Final = 46
 _KEPT_FRAMES: Final = 400
 _ROUNDS: Final = 7
 _NS_PER_MS: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """What to offer.
-
-    Attributes:
-        instruments: Instruments streamed.
-        rate: Updates a second in all.
-        mode: ``full`` or ``ltpc``.
-        seconds: Length of the measured stretch.
-    """
-
-    instruments: int
-    rate: int
-    mode: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +133,7 @@ class Meter:
             self.frames.append(raw)
 
 
-def measure_ingest(options: IngestOptions) -> Result:
+def bench(options: BenchOptions) -> Result:
     """Run the benchmark.
 
     Raises:
@@ -179,7 +163,7 @@ class Server:
         unlimited: It takes any number of requests.
     """
 
-    def __init__(self, options: IngestOptions, *, unlimited: bool = False) -> None:
+    def __init__(self, options: BenchOptions, *, unlimited: bool = False) -> None:
         # A minute ends well inside the measured stretch, so that bars close while it is measured.
         into_s = _MINUTES_IN * 60 - SETTLE_S - min(0.4 * options.seconds, 50.0)
         numbers = (str(options.instruments), str(options.rate), str(into_s))
@@ -230,7 +214,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def _server(options: IngestOptions) -> Iterator[Server]:
+def _server(options: BenchOptions) -> Iterator[Server]:
     server = Server(options)
     try:
         yield server
@@ -238,7 +222,7 @@ def _server(options: IngestOptions) -> Iterator[Server]:
         server.stop()
 
 
-async def _measure(options: IngestOptions, folder: Path, server: Server) -> tuple[Meter, dict[str, float]]:
+async def _measure(options: BenchOptions, folder: Path, server: Server) -> tuple[Meter, dict[str, float]]:
     from tradetui.runtime.core import Runtime
 
     meter = Meter()
@@ -263,7 +247,7 @@ async def _measure(options: IngestOptions, folder: Path, server: Server) -> tupl
 
 
 async def _stretch(
-    options: IngestOptions, meter: Meter, runtime: Runtime, running: asyncio.Task[None]
+    options: BenchOptions, meter: Meter, runtime: Runtime, running: asyncio.Task[None]
 ) -> dict[str, float]:
     """The measured stretch."""
     from tradetui.commands.bench.server import session_open_ns
@@ -335,7 +319,7 @@ async def _or_raise(waiting: Any, running: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _parts(options: IngestOptions, folder: Path, main: str, meter: Meter) -> AsyncIterator[Parts]:
+async def _parts(options: BenchOptions, folder: Path, main: str, meter: Meter) -> AsyncIterator[Parts]:
     """The client: the parts that `run` uses for an account on paper."""
     from tradetui.brokers.paper import PaperBroker
     from tradetui.brokers.upstox.api import UpstoxApi

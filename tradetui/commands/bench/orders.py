@@ -32,7 +32,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tradetui.commands.bench.ingest import IngestOptions, Server, percentile
+from tradetui.commands.bench import BenchOptions
+from tradetui.commands.bench.ingest import Server, percentile
 from tradetui.commands.bench.report import Result
 from tradetui.commands.bench.trader import joined, resting_order
 from tradetui.domain.errors import TradeTuiError
@@ -77,7 +78,7 @@ class Timed:
         return getattr(self.inner, name)
 
 
-def measure_orders(options: IngestOptions) -> Result:
+def bench(options: BenchOptions) -> Result:
     """Run the benchmark.
 
     Raises:
@@ -97,7 +98,7 @@ def measure_orders(options: IngestOptions) -> Result:
 
 
 @contextlib.contextmanager
-def _server(options: IngestOptions, *, unlimited: bool) -> Iterator[Server]:
+def _server(options: BenchOptions, *, unlimited: bool) -> Iterator[Server]:
     server = Server(options, unlimited=unlimited)
     try:
         yield server
@@ -108,7 +109,7 @@ def _server(options: IngestOptions, *, unlimited: bool) -> Iterator[Server]:
 # --- key to wire --------------------------------------------------------------------------------------
 
 
-def _key_to_wire(options: IngestOptions, main: str, home: Path, result: Result) -> None:
+def _key_to_wire(options: BenchOptions, main: str, home: Path, result: Result) -> None:
     from tradetui.domain.view import Look
     from tradetui.runtime.handle import RuntimeHandle
 
@@ -192,7 +193,7 @@ def _orders(
     shares: list[str],
     wire: queue.SimpleQueue[int],
     journal: Timed,
-    options: IngestOptions,
+    options: BenchOptions,
     home: Path,
 ) -> tuple[list[float], list[float], list[float]]:
     """Send orders at uneven moments; milliseconds to the wire, of bare syncs, and of the journal's own."""

@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tradetui.commands.bench import BenchOptions
 from tradetui.commands.bench.report import Result
 from tradetui.domain.errors import TradeTuiError
 
@@ -43,7 +44,7 @@ _ALTERNATE: Final = b"\x1b[?1049h"
 """Switches to the screen of full-screen programs."""
 
 
-def measure_startup() -> Result:
+def bench(_options: BenchOptions) -> Result:
     """Run the benchmark.
 
     Raises:
