@@ -6,12 +6,16 @@ import contextlib
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tradetui.domain.errors import JournalDamaged, StorageError
 from tradetui.domain.records import Record, RecordKind
-from tradetui.journal import ContentHash, Journal, MemoryJournal, day_of, files, read
+from tradetui.journal import GENESIS, ContentHash, Journal, MemoryJournal, day_of, encode, files, read
+from tradetui.journal.frames import payload_of
 
 DAY_NS = 1_763_700_000_000_000_000  # 2025-11-21 10:10 IST
 
@@ -163,6 +167,23 @@ def test_content_hash_leaves_timing_out(tmp_path: Path) -> None:
     two.add(Record(DAY_NS, RecordKind.WIRE, {"latency": 3}))
     two.add(Record(DAY_NS + 1, RecordKind.OPERATOR, {"number": 1, "text": "₹ ok"}, {"sent_ns": 5}))
     assert one.hexdigest() == two.hexdigest()
+
+
+@given(
+    data=st.dictionaries(
+        st.text(max_size=8), st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+    ),
+    meta=st.dictionaries(st.text(max_size=8), st.integers(), max_size=2),
+    t_ns=st.integers(-(2**60), 2**62),
+    number=st.integers(1, 10**9),
+)
+def test_a_payload_is_the_canonical_json_of_all_its_parts(
+    data: dict[str, Any], meta: dict[str, Any], t_ns: int, number: int
+) -> None:
+    made = payload_of(Record(t_ns, RecordKind.OPERATOR, data, meta), number, GENESIS)
+    whole = {"n": number, "t": t_ns, "k": "operator", "d": data, "m": meta, "p": GENESIS}
+    assert made == encode(whole)
+    assert made == payload_of(Record(t_ns, RecordKind.OPERATOR, data, meta), number, GENESIS, encode(data))
 
 
 def test_memory_journal_agrees_with_the_file(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def freeze(value: Any) -> Any:
         return value.value
     names = _names(kind)
     if names is not None:
-        return {name: freeze(getattr(value, name)) for name in names}
+        # Most fields are plain: an order is frozen before it is sent, and a call for each would be most of the work.
+        fields_of = [(name, getattr(value, name)) for name in names]
+        return {name: one if type(one) in _PLAIN else freeze(one) for name, one in fields_of}
     if isinstance(value, Mapping):
         return {str(k): freeze(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -99,5 +101,5 @@ def freeze(value: Any) -> Any:
 
 @cache
 def _names(kind: Any) -> tuple[str, ...] | None:
-    """Fields of a dataclass; ``None`` for any other type. Worked out once: an order is frozen before it is sent."""
+    """Fields of a dataclass; ``None`` for any other type. Worked out once."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None

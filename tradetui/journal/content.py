@@ -17,11 +17,12 @@ class ContentHash:
         self._sha = hashlib.sha256()
         self.records = 0
 
-    def add(self, record: Record) -> None:
-        """Take one record into account, unless its kind depends on timing."""
+    def add(self, record: Record, data: bytes | None = None) -> None:
+        """Take one record into account, unless its kind depends on timing; ``data`` is its data encoded, if at hand."""
         if record.kind in NOT_HASHED:
             return
-        self._sha.update(encode([record.t_ns, record.kind.value, record.data]) + b"\n")
+        data = encode(record.data) if data is None else data
+        self._sha.update(b'[%d,"%b",%b]\n' % (record.t_ns, record.kind.value.encode(), data))
         self.records += 1
 
     def hexdigest(self) -> str:
@@ -39,9 +40,9 @@ class MemoryJournal:
 
     def append(self, record: Record) -> None:
         """Keep a record."""
-        encode(record.data)
+        data = encode(record.data)
         self.kept.append(record)
-        self.content.add(record)
+        self.content.add(record, data)
 
     def sync(self) -> None:
         """Nothing to wait for."""

@@ -37,11 +37,12 @@ Wanted = Callable[[RecordKind, int], bool]
 _IST = timezone(timedelta(hours=5, minutes=30))
 
 
+_encoder: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def encode(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8. The same data always gives the same bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _encoder.encode(value).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,22 @@ def day_of(t_ns: int) -> str:
     return datetime.fromtimestamp(t_ns / 1e9, _IST).date().isoformat()
 
 
-def payload_of(record: Record, number: int, previous: str) -> bytes:
-    """The payload of a record's frame."""
-    return encode(
-        {
-            "n": number,
-            "t": record.t_ns,
-            "k": record.kind.value,
-            "d": record.data,
-            "m": record.meta,
-            "p": previous,
-        }
+def payload_of(record: Record, number: int, previous: str, data: bytes | None = None) -> bytes:
+    """The payload of a record's frame: canonical JSON, put together around what is encoded already.
+
+    Args:
+        record: What to write.
+        number: In its file, from 1.
+        previous: Hash of the payload before it.
+        data: `encode` of the record's data, if it is at hand.
+    """
+    return b'{"d":%b,"k":"%b","m":%b,"n":%d,"p":"%b","t":%d}' % (
+        encode(record.data) if data is None else data,
+        record.kind.value.encode(),
+        encode(record.meta) if record.meta else b"{}",
+        number,
+        previous.encode(),
+        record.t_ns,
     )
 
 

@@ -17,6 +17,7 @@ from tradetui.journal.frames import (
     GENESIS,
     MAGIC,
     day_of,
+    encode,
     files,
     frame_of,
     is_cut,
@@ -138,22 +139,23 @@ class Journal:
         Raises:
             StorageError: The disk refuses (full, failing). The record counts as not written.
         """
+        data = encode(record.data)
         try:
             if self._reserving is not None:
                 self._append_reserved(record)
             elif self._suspect:
                 raise OSError(errno.EIO, "the last sync failed")
             else:
-                self._append(record)
+                self._append(record, data)
         except OSError as error:
             raise StorageError(f"cannot write the journal in {self._folder}: {error.strerror}") from error
-        self.content.add(record)
+        self.content.add(record, data)
 
-    def _append(self, record: Record) -> None:
+    def _append(self, record: Record, data: bytes) -> None:
         day = day_of(record.t_ns)
         if self._file is None or day > self._day:
             self._open(max(day, self._day))
-        self._write(payload_of(record, self._number + 1, self._previous))
+        self._write(payload_of(record, self._number + 1, self._previous, data))
 
     def _write(self, payload: bytes) -> None:
         assert self._file is not None
