@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradetui.domain.calendar import ist_date
+from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import BarSource, Candle, interval_name
 from tradetui.storage.columns import MAX_MS, MIN_MS, TickChunk, to_arrow
+from tradetui.storage.past import Put, put_block
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -231,6 +233,28 @@ class MarketWriter:
             raise
         inserted = sum(ms not in stored for ms in last)
         return Merged(inserted, len(same), len(last) - inserted - len(same))
+
+    def put_block(
+        self,
+        instrument: Instrument,
+        interval: str,
+        block: CandleBlock,
+        asked: Mapping[date, int],
+        asked_ns: int,
+        *,
+        replace: bool,
+    ) -> Put:
+        """Put in one answer of the broker's past bars, whole or not at all; see `past.put_block`."""
+        self._con.execute("BEGIN")
+        try:
+            number = self.id_of(instrument, int(block.start_ms[0]) * _NS_PER_MS if len(block) else asked_ns)
+            put = put_block(self._con, number, interval, block, asked, asked_ns // 1000, replace=replace)
+            self._con.execute("COMMIT")
+        except BaseException:
+            self._con.execute("ROLLBACK")
+            self.forget()
+            raise
+        return put
 
     def write_day_stats(self, stats: Iterable[DayStats]) -> int:
         """Write what sessions ended with, replacing what is stored of the same session."""

@@ -75,8 +75,37 @@ class _ToLedger2(Mapping[int, str]):
         return 1
 
 
+_TO_MARKET_2 = """
+CREATE TABLE history_asked (
+    instrument_id INTEGER NOT NULL,
+    "interval" VARCHAR NOT NULL,
+    session DATE NOT NULL,
+    asked_at TIMESTAMPTZ NOT NULL,
+    bars INTEGER NOT NULL
+)
+"""
+
 LEDGER = Schema("ledger", 2, _ToLedger2())
-MARKET = Schema("market", 1)
+
+
+class _ToMarket(Mapping[int, str]):
+    """To layout 2: what history was asked for. To layout 3: the archive and its views. No row is touched."""
+
+    def __getitem__(self, version: int) -> str:
+        if version == 1:
+            return _TO_MARKET_2
+        if version == 2:
+            return _sections()["market"].split("-- since market layout 3\n")[1]
+        raise KeyError(version)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1, 2))
+
+    def __len__(self) -> int:
+        return 2
+
+
+MARKET = Schema("market", 3, _ToMarket())
 
 
 def version_of(connection: DuckDBPyConnection) -> int:

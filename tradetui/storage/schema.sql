@@ -437,6 +437,17 @@ COMMENT ON COLUMN bars.oi IS 'open interest at the end, units';
 COMMENT ON COLUMN bars.source IS 'ticks: from trades seen here; broker: the broker''s own; merged: from finer bars, some of them the broker''s';
 COMMENT ON COLUMN bars.gap IS 'the feed was down for part of the bar';
 
+CREATE TABLE history_asked (
+    instrument_id INTEGER NOT NULL,
+    "interval" VARCHAR NOT NULL,
+    session DATE NOT NULL,
+    asked_at TIMESTAMPTZ NOT NULL,
+    bars INTEGER NOT NULL
+);
+COMMENT ON TABLE history_asked IS 'Past days for which the broker has fewer bars than the session has intervals: they are settled, and not asked for again';
+COMMENT ON COLUMN history_asked.session IS 'IST date of the bars'' start';
+COMMENT ON COLUMN history_asked.bars IS 'how many the broker had';
+
 CREATE TABLE day_stats (
     instrument_id INTEGER NOT NULL,
     session DATE NOT NULL,
@@ -449,3 +460,38 @@ CREATE TABLE day_stats (
 COMMENT ON TABLE day_stats IS 'What a session ended with; one row for each instrument and session';
 COMMENT ON COLUMN day_stats.official_close IS 'price after continuous trading ended, rupees; never part of a bar';
 COMMENT ON COLUMN day_stats.volume IS 'units, all phases';
+
+-- since market layout 3
+
+CREATE TABLE IF NOT EXISTS archive_files (
+    path VARCHAR PRIMARY KEY,
+    kind VARCHAR NOT NULL,
+    session DATE NOT NULL,
+    segment VARCHAR NOT NULL,
+    row_count BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    written TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE archive_files IS 'Parquet files that hold rows which have left this file; what is not named here does not count';
+COMMENT ON COLUMN archive_files.path IS 'below the folder archive beside this file';
+COMMENT ON COLUMN archive_files.kind IS 'ticks or bars';
+COMMENT ON COLUMN archive_files.session IS 'IST date';
+COMMENT ON COLUMN archive_files.sha256 IS 'of the file''s bytes';
+
+CREATE TABLE IF NOT EXISTS superseded_bars (
+    instrument_id INTEGER NOT NULL,
+    "interval" VARCHAR NOT NULL,
+    start TIMESTAMPTZ NOT NULL,
+    from_broker BOOLEAN NOT NULL
+);
+COMMENT ON TABLE superseded_bars IS 'Bars of the archive that a newer bar in this file stands for; cleared when the day is archived again';
+
+CREATE SCHEMA IF NOT EXISTS whole;
+
+CREATE OR REPLACE VIEW whole.ticks AS
+SELECT *, DATE '1970-01-01' + ((epoch_us(engine_ts) + 19800000000) // 86400000000)::INTEGER AS session FROM main.ticks;
+COMMENT ON VIEW whole.ticks IS 'Ticks of this file and of the archive, with the IST date of engine_ts as session: name it, and only that day''s files are read';
+
+CREATE OR REPLACE VIEW whole.bars AS SELECT * FROM main.bars;
+COMMENT ON VIEW whole.bars IS 'Bars of this file and of the archive';

@@ -8,11 +8,12 @@ else waits and belongs on another thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import I64, Candle, TickBatch
 from tradetui.domain.order import Fill, Order
@@ -22,6 +23,7 @@ from tradetui.storage.columns import CHUNK_ROWS
 from tradetui.storage.database import Settings
 from tradetui.storage.ledger import JournalReader, Numbered
 from tradetui.storage.market import DayStats, Merged
+from tradetui.storage.past import Put, asked_days
 from tradetui.storage.threads import LedgerThread, MarketThread
 from tradetui.storage.writer import Figures
 
@@ -178,6 +180,35 @@ class Store:
         job = self._market.submit(lambda: self._market.market.merge_bars(instrument, interval_s, candles))
         return job.result()
 
+    def put_block(
+        self,
+        instrument: Instrument,
+        interval: str,
+        block: CandleBlock,
+        asked: Mapping[date, int],
+        asked_ns: int,
+        *,
+        replace: bool = False,
+    ) -> Put:
+        """Put in one answer of the broker's past bars and what it settles, in one transaction.
+
+        Args:
+            instrument: Whose.
+            interval: Name of the interval.
+            block: The answer.
+            asked: Days that it settles although they are not full, with its number of bars.
+            asked_ns: When the broker was asked, UTC ns.
+            replace: Let the broker's figures take the place of stored ones that differ.
+
+        Raises:
+            StorageError: It cannot be written now.
+        """
+        market = self._market
+        job = market.submit(
+            lambda: market.market.put_block(instrument, interval, block, asked, asked_ns, replace=replace)
+        )
+        return job.result()
+
     def day_stats(self, stats: Sequence[DayStats]) -> int:
         """Keep what sessions ended with, official closes among it."""
         return self._market.submit(lambda: self._market.market.write_day_stats(stats)).result()
@@ -213,6 +244,11 @@ class Store:
         """Starts of the broker's own stored bars, epoch ms; see `reads.broker_bar_starts`."""
         with self._market.cursor() as cursor:
             return reads.broker_bar_starts(cursor, instrument.key, interval, first, last, instrument.expiry)
+
+    def asked_days(self, instrument: Instrument, interval: str, first: date, last: date) -> dict[date, int]:
+        """Days that are settled although they are not full; see `past.asked_days`."""
+        with self._market.cursor() as cursor:
+            return asked_days(cursor, instrument.key, instrument.expiry, interval, first, last)
 
     def last_tick(self, key: str) -> reads.LastTick | None:
         """The newest stored tick of an instrument."""

@@ -205,33 +205,47 @@ def test_an_older_layout_is_brought_forward_after_a_copy(tmp_path: Path) -> None
     old = opened_as(path, MARKET)
     old.connection.execute("INSERT INTO day_stats VALUES (1, DATE '2025-12-15', 1, 2, 3, 4, 5)")
     old.connection.close()
+    now = MARKET.version
     newer = replace(
         MARKET,
-        version=3,
+        version=now + 2,
         migrations={
-            1: "ALTER TABLE day_stats ADD COLUMN trades BIGINT",
-            2: "UPDATE day_stats SET trades = 9",
+            now: "ALTER TABLE day_stats ADD COLUMN trades BIGINT",
+            now + 1: "UPDATE day_stats SET trades = 9",
         },
     )
     opened = opened_as(path, newer)
-    assert opened.notices == ["m.duckdb was brought from layout 1 to 3; a copy is m.duckdb.layout-1"]
+    words = f"m.duckdb was brought from layout {now} to {now + 2}; a copy is m.duckdb.layout-{now}"
+    assert opened.notices == [words]
     assert opened.connection.execute("SELECT trades, volume FROM day_stats").fetchall() == [(9, 4)]
-    assert layouts.version_of(opened.connection) == 3
+    assert layouts.version_of(opened.connection) == now + 2
     opened.connection.close()
-    with duckdb.connect(str(tmp_path / "m.duckdb.layout-1")) as copy:
-        assert layouts.version_of(copy) == 1
+    with duckdb.connect(str(tmp_path / f"m.duckdb.layout-{now}")) as copy:
+        assert layouts.version_of(copy) == now
         assert copy.execute("SELECT volume FROM day_stats").fetchall() == [(4,)]
     again = opened_as(path, newer)
     assert again.notices == []
     again.connection.close()
 
 
+def test_a_market_file_of_the_first_layout_gets_the_ledger_of_asked_days(tmp_path: Path) -> None:
+    path = tmp_path / "m.duckdb"
+    old = opened_as(path, MARKET)
+    old.connection.execute("DROP TABLE history_asked")
+    old.connection.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+    old.connection.close()
+    opened = opened_as(path, MARKET)
+    assert opened.connection.execute("SELECT * FROM history_asked").fetchall() == []
+    assert layouts.version_of(opened.connection) == MARKET.version
+    opened.connection.close()
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "m.duckdb"
     opened_as(path, MARKET).connection.close()
-    bad = replace(
-        MARKET, version=2, migrations={1: "ALTER TABLE bars ADD COLUMN x INT; SELECT nonsense FROM nowhere"}
-    )
+    now = MARKET.version
+    steps = {now: "ALTER TABLE bars ADD COLUMN x INT; SELECT nonsense FROM nowhere"}
+    bad = replace(MARKET, version=now + 1, migrations=steps)
     with pytest.raises(duckdb.CatalogException):
         opened_as(path, bad)
     opened = opened_as(path, MARKET)
@@ -245,9 +259,8 @@ def test_a_newer_layout_is_refused_in_words_and_untouched(tmp_path: Path) -> Non
     opened = opened_as(path, replace(MARKET, version=7))
     opened.connection.close()
     before = path.read_bytes()
-    with pytest.raises(
-        StorageError, match=r"written by a newer tradetui \(layout 7; this one knows up to 1\)"
-    ):
+    words = rf"written by a newer tradetui \(layout 7; this one knows up to {MARKET.version}\)"
+    with pytest.raises(StorageError, match=words):
         Store.open(tmp_path, ALL)
     assert path.read_bytes() == before
 
@@ -255,8 +268,8 @@ def test_a_newer_layout_is_refused_in_words_and_untouched(tmp_path: Path) -> Non
 def test_a_gap_in_the_migrations_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.duckdb"
     opened_as(path, MARKET).connection.close()
-    with pytest.raises(StorageError, match="no way leads on from 1"):
-        opened_as(path, replace(MARKET, version=3, migrations={2: "SELECT 1"}))
+    with pytest.raises(StorageError, match=f"no way leads on from {MARKET.version}"):
+        opened_as(path, replace(MARKET, version=MARKET.version + 1, migrations={2: "SELECT 1"}))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ Progress = Callable[[int, int, int], None]
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Pauses between attempts of one read."""
 
-DATA_SINCE: Final = {"minutes": date(2022, 1, 1), "hours": date(2022, 1, 1), "days": date(2000, 1, 1)}
+DATA_SINCE: Final = {
+    "minutes": date(2022, 1, 1), "hours": date(2022, 1, 1), "days": date(2000, 1, 1), "weeks": date(2000, 1, 1),
+    "months": date(2000, 1, 1),
+}  # fmt: skip
 """How far back the broker's candles reach."""
 
 _DAY: Final = timedelta(days=1)
@@ -47,11 +50,28 @@ class Unit:
         count: Number of the path.
         span_days: Days, first and last included, that one request may cover. The broker counts a month, a
             quarter and a decade; these fit into the shortest of each.
+        span_months: The same in calendar months, as the broker counts; 0 for no limit.
+        has_today: Finished bars of today exist, and another endpoint serves them.
     """
 
     unit: str
     count: int
     span_days: int
+    span_months: int
+    has_today: bool = True
+
+
+def unit_named(interval: str) -> Unit:
+    """How to ask for an interval by its name, weeks and months included.
+
+    Raises:
+        UsageError: There is no such interval.
+    """
+    if interval == "1w":
+        return Unit("weeks", 1, 0, 0, has_today=False)
+    if interval == "1M":
+        return Unit("months", 1, 0, 0, has_today=False)
+    return unit_of(_seconds(interval))
 
 
 def unit_of(interval_s: int) -> Unit:
@@ -61,12 +81,12 @@ def unit_of(interval_s: int) -> Unit:
         UsageError: The broker has no candles of that length.
     """
     if interval_s == _DAY_S:
-        return Unit("days", 1, 3650)
+        return Unit("days", 1, 3650, 120, has_today=False)
     if interval_s % 3600 == 0 and 1 <= interval_s // 3600 <= 5:
-        return Unit("hours", interval_s // 3600, 89)
+        return Unit("hours", interval_s // 3600, 89, 3)
     if interval_s % 60 == 0 and 1 <= interval_s // 60 <= 300:
         minutes = interval_s // 60
-        return Unit("minutes", minutes, 28 if minutes <= 15 else 89)
+        return Unit("minutes", minutes, 28, 1) if minutes <= 15 else Unit("minutes", minutes, 89, 3)
     known = ", ".join(INTERVALS)
     raise UsageError(f"the broker has no candles of {interval_s} s", f"Intervals: {known}")
 

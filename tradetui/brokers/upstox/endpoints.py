@@ -64,6 +64,12 @@ CANDLES: Final = Endpoint(
 INTRADAY_CANDLES: Final = Endpoint(
     "GET", "/v3/historical-candle/intraday/{key}/{unit}/{interval}", public=True
 )
+EXPIRED_EXPIRIES: Final = Endpoint("GET", "/v2/expired-instruments/expiries")
+EXPIRED_OPTIONS: Final = Endpoint("GET", "/v2/expired-instruments/option/contract")
+EXPIRED_FUTURES: Final = Endpoint("GET", "/v2/expired-instruments/future/contract")
+EXPIRED_CANDLES: Final = Endpoint(
+    "GET", "/v2/expired-instruments/historical-candle/{key}/{interval}/{to_date}/{from_date}"
+)
 MARKET_STATUS: Final = Endpoint("GET", "/v2/market/status/{exchange}")
 HOLIDAYS: Final = Endpoint("GET", "/v2/market/holidays", public=True)
 TIMINGS: Final = Endpoint("GET", "/v2/market/timings/{date}", public=True)
