@@ -269,7 +269,9 @@ def test_a_gap_in_the_migrations_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.duckdb"
     opened_as(path, MARKET).connection.close()
     with pytest.raises(StorageError, match=f"no way leads on from {MARKET.version}"):
-        opened_as(path, replace(MARKET, version=MARKET.version + 1, migrations={2: "SELECT 1"}))
+        opened_as(
+            path, replace(MARKET, version=MARKET.version + 2, migrations={MARKET.version + 1: "SELECT 1"})
+        )
 
 
 @pytest.mark.parametrize(
