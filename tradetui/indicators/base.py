@@ -1,9 +1,9 @@
-"""An indicator, declared once; two ways to run it that agree bit for bit.
+"""An indicator, declared once; the ways to run it agree bit for bit.
 
-*Batch*: whole columns at once, for warm-up, scans and back-tests: NumPy arrays (`Indicator.batch`) or Polars
-expressions over many instruments (`Indicator.expressions`). *Live*: one finished bar at a time, and a peek at
-the forming one (`Indicator.live`). All three are TA-Lib, whose streaming state gives the batch's values to the
-last bit from the same first bar. Values are NaN while an indicator warms up.
+*Batch*: whole columns at once, for warm-up and back-tests (`Spec.batch`), for scans over many instruments
+(`scan.scan`) or as Polars expressions (`Spec.expressions`). *Live*: one finished bar at a time, and a peek at the
+forming one (`Spec.live`). From the same first bar all of them give the same values to the last bit. Values are
+NaN while an indicator warms up.
 
 To add one, write a declaration in a family file; see docs/how-to/add-an-indicator.md.
 """
@@ -13,15 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-import numpy as np
-import talib
-from talib import abstract, stream
+from math import isfinite
+from typing import TYPE_CHECKING, Protocol
 
 from tradetui.domain.errors import DomainError
-from tradetui.domain.market_data import F64, I64, Candle
+from tradetui.domain.market_data import F64
+from tradetui.indicators.bars import BarValues, Columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,67 +29,7 @@ Value = tuple[float, ...]
 Param = int | float
 Params = Mapping[str, Param]
 
-_IST_MS = 19_800_000
-_DAY_MS = 86_400_000
-_TOO_SHORT: type[Exception] = talib.InsufficientHistory  # type: ignore[attr-defined]  # its stubs forgot it
 _SPEC = re.compile(r"([a-z][a-z0-9_]*)(?:\(([^()]*)\))?")
-
-
-class BarValues(NamedTuple):
-    """What an indicator sees of one bar: rupees, units, and the trading day as days since the epoch in IST."""
-
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    session: int
-
-
-def bar_values(candle: Candle) -> BarValues:
-    """The figures of a candle.
-
-    Raises:
-        DomainError: A figure is not finite: it would spoil every later value.
-    """
-    values = BarValues(
-        candle.open, candle.high, candle.low, candle.close, float(candle.volume), session_of(candle.start_ms)
-    )
-    if not isfinite(sum(values)):
-        raise DomainError(f"a bar with a figure that is not finite: {candle}")
-    return values
-
-
-def session_of(start_ms: int) -> int:
-    """The trading day of a bar: days since 1970-01-01 in India."""
-    return (start_ms + _IST_MS) // _DAY_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What an indicator sees of a series: as `BarValues`, one array a field, oldest first."""
-
-    open: F64
-    high: F64
-    low: F64
-    close: F64
-    volume: F64
-    session: I64
-
-    @classmethod
-    def of(cls, start_ms: I64, open_: F64, high: F64, low: F64, close: F64, volume: F64) -> Columns:
-        """Columns from arrays such as those of `History.bars`; ``start_ms`` is epoch ms."""
-        return cls(
-            np.ascontiguousarray(open_, np.float64),
-            np.ascontiguousarray(high, np.float64),
-            np.ascontiguousarray(low, np.float64),
-            np.ascontiguousarray(close, np.float64),
-            np.ascontiguousarray(volume, np.float64),
-            (start_ms + _IST_MS) // _DAY_MS,
-        )
-
-    def __len__(self) -> int:
-        return len(self.close)
 
 
 class Live(Protocol):
@@ -111,6 +48,10 @@ class Live(Protocol):
         """The values if ``bar``, which is still forming, ended now. Changes nothing."""
         ...
 
+    def begin(self, columns: Columns) -> None:
+        """Start from a whole series at once: the same as updates with each of its bars on a new state."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
@@ -119,18 +60,23 @@ class Indicator:
     Attributes:
         name: As people write it: ``rsi``.
         title: In words.
+        family: Where it stands in lists: ``trend``, ``momentum`` and so on.
         params: Parameter names and defaults, in order.
         inputs: Fields of a bar it needs, in order.
         outputs: What it computes, in order.
-        warmup: How many bars give no value yet, from the parameters.
+        warmup: How many bars give no value yet, from the parameters; raises `DomainError` for parameters that
+            make no sense. Indicators of past sessions need whole sessions besides.
         batch: All values of a series from its columns, one array an output.
         live: A new running state.
-        expressions: Polars expressions, one an output, over columns named as the inputs; ``session`` is
-            an integer column.
+        expressions: Polars expressions, one an output, over columns named as the inputs; ``session`` and
+            ``start_ms`` are integer columns. They may stand in ``over("symbol")``.
+        source: Who computes it: ``TA-Lib RSI``, or ``tradetui``.
+        about: One line on what the outputs mean, where the title does not say it.
     """
 
     name: str
     title: str
+    family: str
     params: Params
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -138,6 +84,8 @@ class Indicator:
     batch: Callable[[Columns, Params], tuple[F64, ...]]
     live: Callable[[Params], Live]
     expressions: Callable[[Params], list[pl.Expr]]
+    source: str = "tradetui"
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,8 +110,19 @@ class Spec:
         """How many bars give no value yet."""
         return self.indicator.warmup(self.params)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A name for each output: ``rsi(14)``, or ``macd(12,26,9).signal`` where there are several."""
+        outputs = self.indicator.outputs
+        return (str(self),) if len(outputs) == 1 else tuple(f"{self}.{output}" for output in outputs)
+
     def __str__(self) -> str:
-        return f"{self.name}({','.join(f'{value:g}' for value in self.values)})" if self.values else self.name
+        shown = list(zip(self.indicator.params.items(), self.values, strict=True))
+        # Kinds of moving averages at the end are left out while they are the usual ones.
+        while shown and shown[-1][0][0].endswith("matype") and shown[-1][0][1] == shown[-1][1]:
+            shown.pop()
+        words = [str(value) if isinstance(value, int) else f"{value:.15g}" for _, value in shown]
+        return f"{self.name}({','.join(words)})" if words else self.name
 
     def batch(self, columns: Columns) -> tuple[F64, ...]:
         """All values of a series, one array an output."""
@@ -174,11 +133,9 @@ class Spec:
         return self.indicator.live(self.params)
 
     def expressions(self) -> list[pl.Expr]:
-        """Polars expressions, one an output, named ``rsi(14)`` or ``macd(12,26,9).signal``."""
-        outputs = self.indicator.outputs
-        names = [str(self)] if len(outputs) == 1 else [f"{self}.{output}" for output in outputs]
+        """Polars expressions, one an output, named as `columns`."""
         found = self.indicator.expressions(self.params)
-        return [expression.alias(name) for expression, name in zip(found, names, strict=True)]
+        return [expression.alias(name) for expression, name in zip(found, self.columns, strict=True)]
 
 
 REGISTRY: dict[str, Indicator] = {}
@@ -206,26 +163,42 @@ def lookup(name: str) -> Indicator:
     try:
         return REGISTRY[name]
     except KeyError:
-        raise DomainError(f"no indicator {name!r}", f"known: {', '.join(sorted(REGISTRY))}") from None
+        raise DomainError(f"no indicator {name!r}", _known(name)) from None
+
+
+def _known(name: str) -> str:
+    """What somebody may have meant; all names would fill the screen."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, REGISTRY, n=5, cutoff=0.5)
+    like = f"Did you mean {', '.join(close)}? " if close else ""
+    return f"{like}`tradetui indicators` lists all {len(REGISTRY)}."
 
 
 def spec(name: str, **params: Param) -> Spec:
     """An indicator with some of its parameters set, the others at their defaults.
 
     Raises:
-        DomainError: No such indicator or parameter, or a value that is not positive.
+        DomainError: No such indicator or parameter, or a value that it does not take.
     """
-    known = lookup(name).params
+    indicator = lookup(name)
+    known = indicator.params
     unknown = params.keys() - known.keys()
     if unknown:
-        raise DomainError(f"{name} has no parameter {sorted(unknown)[0]!r}", f"it has: {', '.join(known)}")
-    values = tuple(params.get(key, default) for key, default in known.items())
-    for key, value, default in zip(known, values, known.values(), strict=True):
+        has = f"it has: {', '.join(known)}" if known else "it has none"
+        raise DomainError(f"{name} has no parameter {sorted(unknown)[0]!r}", has)
+    values: list[Param] = []
+    for key, default in known.items():
+        value = params.get(key, default)
         if isinstance(default, int) and not isinstance(value, int):
             raise DomainError(f"{name}: {key} must be a whole number, not {value}")
-        if not (isfinite(value) and value > 0):
-            raise DomainError(f"{name}: {key} must be above zero, not {value}")
-    return Spec(name, values)
+        if not isfinite(value):
+            raise DomainError(f"{name}: {key} must be a number, not {value}")
+        values.append(value if isinstance(default, int) else float(value))
+    made = Spec(name, tuple(values))
+    if made.warmup < 0:
+        raise DomainError(f"{name} does not take {', '.join(f'{k} {v:g}' for k, v in made.params.items())}")
+    return made
 
 
 def parse_spec(text: str) -> Spec:
@@ -248,117 +221,3 @@ def parse_spec(text: str) -> Spec:
         except ValueError:
             raise DomainError(f"{found[1]}: {key} is not a number: {word!r}") from None
     return spec(found[1], **params)
-
-
-def talib_indicator(
-    name: str,
-    title: str,
-    function: str,
-    *,
-    params: Params,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...] = ("value",),
-    fixed: Params | None = None,
-) -> Indicator:
-    """Declare and register an indicator that TA-Lib computes.
-
-    Args:
-        name: As people write it.
-        title: In words.
-        function: TA-Lib's name of it.
-        params: TA-Lib's parameter names with our defaults.
-        inputs: Fields of a bar in TA-Lib's order.
-        outputs: Our names of TA-Lib's outputs, in TA-Lib's order.
-        fixed: TA-Lib parameters that are not ours to vary.
-    """
-    compute = getattr(talib, function)
-    handle = getattr(stream, function)
-    constant = dict(fixed or {})
-    lookbacks: dict[tuple[Param, ...], int] = {}
-
-    def warmup(given: Params) -> int:
-        key = tuple(given.values())
-        if key not in lookbacks:
-            declaration = _declaration(function)
-            declaration.parameters = {**constant, **given}
-            lookbacks[key] = int(declaration.lookback)
-        return lookbacks[key]
-
-    def batch(columns: Columns, given: Params) -> tuple[F64, ...]:
-        if len(columns) <= warmup(given):
-            return tuple(np.full(len(columns), nan) for _ in outputs)
-        found = compute(*(getattr(columns, field) for field in inputs), **constant, **given)
-        return found if isinstance(found, tuple) else (found,)
-
-    def live(given: Params) -> Live:
-        return _TalibLive(handle, inputs, len(outputs), warmup(given), {**constant, **given})
-
-    def expressions(given: Params) -> list[pl.Expr]:
-        import polars as pl
-        import polars_talib
-
-        columns = [pl.col(field).cast(pl.Float64) for field in inputs]
-        found: pl.Expr = getattr(polars_talib, function.lower())(*columns, **constant, **given)
-        if len(outputs) == 1:
-            return [found]
-        return [found.struct.field(field) for field in _declaration(function).output_names]
-
-    return register(Indicator(name, title, params, inputs, outputs, warmup, batch, live, expressions))
-
-
-def _declaration(function: str) -> Any:
-    """TA-Lib's own description of a function; its stubs do not know the class."""
-    return abstract.Function(function)  # type: ignore[attr-defined]
-
-
-class _TalibLive:
-    """Keeps the first bars until TA-Lib's streaming state can open on them, then only that state."""
-
-    __slots__ = ("_fields", "_handle", "_history", "_make", "_none", "_params", "_single", "_warmup", "value")
-
-    def __init__(
-        self, make: Callable[..., Any], inputs: tuple[str, ...], outputs: int, warmup: int, params: Params
-    ) -> None:
-        self._make = make
-        self._fields = tuple(BarValues._fields.index(field) for field in inputs)
-        self._history: list[list[float]] = []
-        self._handle: Any = None
-        self._warmup = warmup
-        self._params = params
-        self._single = outputs == 1
-        self._none: Value = (nan,) * outputs
-        self.value: Value = self._none
-
-    def update(self, bar: BarValues) -> Value:
-        figures = [bar[field] for field in self._fields]
-        if self._handle is None:
-            self._history.append(figures)
-            self._handle = self._open(self._history)
-            if self._handle is None:
-                return self.value
-            self._history = []
-            found = self._handle.value
-        else:
-            found = self._handle.update(*figures)
-        self.value = (found,) if self._single else found
-        return self.value
-
-    def peek(self, bar: BarValues) -> Value:
-        figures = [bar[field] for field in self._fields]
-        if self._handle is None:
-            trial = self._open([*self._history, figures])
-            if trial is None:
-                return self._none
-            found = trial.value
-        else:
-            found = self._handle.peek(*figures)
-        return (found,) if self._single else found
-
-    def _open(self, history: list[list[float]]) -> Any:
-        if len(history) <= self._warmup:
-            return None
-        columns = np.array(history, np.float64).T
-        try:
-            return self._make(*(np.ascontiguousarray(column) for column in columns), **self._params)
-        except _TOO_SHORT:
-            return None  # seeding needs a little more than the lookback says

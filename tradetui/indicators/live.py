@@ -1,22 +1,84 @@
-"""The indicators that run: one state for every series and indicator, moved by finished bars."""
+"""The indicators that run: one state for every series and indicator, moved by finished bars.
+
+A minute close moves thousands of series at once, so what happens for each bar is kept to the bone: the streaming
+states of TA-Lib are called directly, in groups that take the same fields; their values are read when somebody
+asks. `tradetui bench indicators` watches the time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
 
 from tradetui.domain.market_data import Candle
-from tradetui.indicators.base import Live, Spec, Value, bar_values
+from tradetui.indicators.bars import Columns, bar_values
+from tradetui.indicators.base import Live, Spec, Value
+from tradetui.indicators.talib_gears import TalibLive
+
+_CLOSE, _HLC = ("close",), ("high", "low", "close")
 
 
 @dataclass(slots=True)
 class _Series:
-    """States of one instrument and interval."""
+    """States of one instrument and interval.
+
+    Attributes:
+        states: By indicator, in the order of the specs.
+        on_close: Updates that take the close.
+        on_hlc: Updates that take high, low and close.
+        on_fields: Updates that take other fields, with what picks them from a candle.
+        on_bar: States that want the whole bar: our own, and those still without their first bars.
+        origin_ms: Start of the first bar taken in, epoch ms.
+        last_ms: Start of the last one.
+        bars: How many.
+    """
 
     states: dict[Spec, Live]
+    on_close: list[Callable[[float], Any]] = field(default_factory=list)
+    on_hlc: list[Callable[[float, float, float], Any]] = field(default_factory=list)
+    on_fields: list[tuple[Callable[..., Any], Callable[[Candle], tuple[float, ...]]]] = field(
+        default_factory=list
+    )
+    on_bar: list[Live] = field(default_factory=list)
     origin_ms: int = 0
     last_ms: int = 0
     bars: int = 0
+
+    def regroup(self) -> None:
+        """Sort the states anew: some of them may have opened."""
+        self.on_close, self.on_hlc, self.on_fields, self.on_bar = [], [], [], []
+        for state in self.states.values():
+            if not isinstance(state, TalibLive) or state.handle is None:
+                self.on_bar.append(state)
+            elif state.fields == _CLOSE:
+                self.on_close.append(state.handle.update)
+            elif state.fields == _HLC:
+                self.on_hlc.append(state.handle.update)
+            else:
+                self.on_fields.append((state.handle.update, _picker(state.fields)))
+
+    def move(self, candle: Candle) -> None:
+        """Take in a bar with the states that are not on the short way."""
+        for update, pick in self.on_fields:
+            update(*pick(candle))
+        if self.on_bar:
+            bar = bar_values(candle)
+            opened = False
+            for state in self.on_bar:
+                state.update(bar)
+                opened = opened or (isinstance(state, TalibLive) and state.handle is not None)
+            if opened:
+                self.regroup()
+
+
+def _picker(fields: tuple[str, ...]) -> Callable[[Candle], tuple[float, ...]]:
+    """What takes the fields out of a candle, as a tuple."""
+    if len(fields) > 1:
+        return attrgetter(*fields)
+    name = fields[0]
+    return lambda candle: (getattr(candle, name),)
 
 
 class IndicatorSet:
@@ -29,7 +91,9 @@ class IndicatorSet:
     def __init__(self, wanted: Mapping[int, Iterable[Spec]]) -> None:
         # Sorted, and each once: the order of updates is part of what must be the same in every run.
         self._wanted = {interval_s: tuple(sorted(set(specs))) for interval_s, specs in wanted.items()}
-        self._series: dict[tuple[int, int], _Series] = {}
+        self._series: dict[int, dict[int, _Series]] = {
+            interval_s: {} for interval_s, specs in self._wanted.items() if specs
+        }
 
     @property
     def intervals(self) -> tuple[int, ...]:
@@ -46,38 +110,80 @@ class IndicatorSet:
         Raises:
             DomainError: A figure of the bar is not finite.
         """
-        specs = self._wanted.get(candle.interval_s)
-        if not specs:
-            return False
-        key = (candle.slot, candle.interval_s)
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = _Series({spec: spec.live() for spec in specs})
-        if candle.start_ms <= series.last_ms:
-            return False
-        values = bar_values(candle)
-        for state in series.states.values():
-            state.update(values)
-        series.origin_ms = series.origin_ms or candle.start_ms
-        series.last_ms = candle.start_ms
-        series.bars += 1
-        return True
+        return self.on_candles((candle,)) == 1
 
-    def restart(self, slot: int, interval_s: int, candles: Iterable[Candle]) -> None:
-        """Forget a series and start it again from ``candles``, oldest first: its history has changed.
+    def on_candles(self, candles: Iterable[Candle]) -> int:
+        """Take in finished bars, those of one series oldest first; return how many were new and wanted.
+
+        Raises:
+            DomainError: A figure of a bar is not finite; the bars before it were taken in.
+        """
+        taken = 0
+        interval_s = -1
+        table: dict[int, _Series] | None = None
+        for candle in candles:
+            if candle.interval_s != interval_s:
+                interval_s = candle.interval_s
+                table = self._series.get(interval_s)
+            if table is None:
+                continue
+            start_ms = candle.start_ms
+            series = table.get(candle.slot)
+            if series is None:
+                bar_values(candle)  # one that is not finite must not begin a series
+                series = self._new(interval_s, candle.slot, start_ms)
+            elif start_ms <= series.last_ms:
+                continue
+            high, low, close = candle.high, candle.low, candle.close
+            total = high + low + close + candle.open + candle.volume
+            if total - total != 0.0:  # infinite or not a number
+                bar_values(candle)
+            for update in series.on_close:
+                update(close)
+            for move in series.on_hlc:
+                move(high, low, close)
+            if series.on_bar or series.on_fields:
+                series.move(candle)
+            series.last_ms = start_ms
+            series.bars += 1
+            taken += 1
+        return taken
+
+    def _new(self, interval_s: int, slot: int, start_ms: int) -> _Series:
+        series = _Series({spec: spec.live() for spec in self._wanted[interval_s]}, origin_ms=start_ms)
+        series.regroup()
+        self._series[interval_s][slot] = series
+        return series
+
+    def restart(self, slot: int, interval_s: int, columns: Columns) -> None:
+        """Forget a series and start it again from ``columns``: its history has changed.
 
         Raises:
             DomainError: A figure of a bar is not finite.
         """
-        self._series.pop((slot, interval_s), None)
-        for candle in candles:
-            self.on_candle(candle)
+        table = self._series.get(interval_s)
+        if table is None:
+            return
+        table.pop(slot, None)
+        if not len(columns):
+            return
+        columns.check()
+        series = self._new(interval_s, slot, columns.start_ms.item(0))
+        for state in series.states.values():
+            state.begin(columns)
+        series.regroup()
+        series.last_ms = columns.start_ms.item(-1)
+        series.bars = len(columns)
+
+    def _of(self, slot: int, interval_s: int) -> _Series | None:
+        table = self._series.get(interval_s)
+        return table.get(slot) if table is not None else None
 
     def value(self, slot: int, interval_s: int, spec: Spec) -> Value:
         """Values at the last finished bar; empty if the series or indicator does not run."""
-        series = self._series.get((slot, interval_s))
-        state = series.states.get(spec) if series else None
-        return state.value if state else ()
+        series = self._of(slot, interval_s)
+        state = series.states.get(spec) if series is not None else None
+        return state.value if state is not None else ()
 
     def peek(self, candle: Candle, spec: Spec) -> Value:
         """Values if the forming bar ended now; empty if the series or indicator does not run.
@@ -85,21 +191,21 @@ class IndicatorSet:
         Raises:
             DomainError: A figure of the bar is not finite.
         """
-        series = self._series.get((candle.slot, candle.interval_s))
-        state = series.states.get(spec) if series else None
-        return state.peek(bar_values(candle)) if state else ()
+        series = self._of(candle.slot, candle.interval_s)
+        state = series.states.get(spec) if series is not None else None
+        return state.peek(bar_values(candle)) if state is not None else ()
 
     def last_ms(self, slot: int, interval_s: int) -> int:
         """Start of the last bar taken in, epoch ms; 0 if none."""
-        series = self._series.get((slot, interval_s))
-        return series.last_ms if series else 0
+        series = self._of(slot, interval_s)
+        return series.last_ms if series is not None else 0
 
     def origin_ms(self, slot: int, interval_s: int) -> int:
         """Start of the first bar taken in, epoch ms; 0 if none. Recursive indicators depend on it."""
-        series = self._series.get((slot, interval_s))
-        return series.origin_ms if series else 0
+        series = self._of(slot, interval_s)
+        return series.origin_ms if series is not None else 0
 
     def bars(self, slot: int, interval_s: int) -> int:
         """How many bars were taken in."""
-        series = self._series.get((slot, interval_s))
-        return series.bars if series else 0
+        series = self._of(slot, interval_s)
+        return series.bars if series is not None else 0

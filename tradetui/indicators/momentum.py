@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from tradetui.indicators.base import talib_indicator
+from tradetui.indicators.talib_gears import talib_indicator
 
 RSI = talib_indicator(
-    "rsi", "Relative strength index (Wilder)", "RSI", params={"timeperiod": 14}, inputs=("close",)
+    "rsi",
+    "Relative strength index (Wilder)",
+    "RSI",
+    family="momentum",
+    params={"timeperiod": 14},
+    inputs=("close",),
 )
 STOCH = talib_indicator(
     "stoch",
     "Slow stochastic",
     "STOCH",
-    params={"fastk_period": 14, "slowk_period": 3, "slowd_period": 3},
+    family="momentum",
+    params={"fastk_period": 14, "slowk_period": 3, "slowd_period": 3, "slowk_matype": 0, "slowd_matype": 0},
     inputs=("high", "low", "close"),
     outputs=("k", "d"),
-    fixed={"slowk_matype": 0, "slowd_matype": 0},
 )

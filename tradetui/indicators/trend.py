@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tradetui.indicators.base import talib_indicator
+from functools import partial
 
-SMA = talib_indicator("sma", "Simple moving average", "SMA", params={"timeperiod": 20}, inputs=("close",))
-EMA = talib_indicator(
-    "ema", "Exponential moving average", "EMA", params={"timeperiod": 20}, inputs=("close",)
-)
-MACD = talib_indicator(
+from tradetui.indicators.talib_gears import talib_indicator
+
+_trend = partial(talib_indicator, family="trend")
+
+SMA = _trend("sma", "Simple moving average", "SMA", params={"timeperiod": 20}, inputs=("close",))
+EMA = _trend("ema", "Exponential moving average", "EMA", params={"timeperiod": 20}, inputs=("close",))
+MACD = _trend(
     "macd",
     "Moving average convergence divergence",
     "MACD",
@@ -16,24 +18,33 @@ MACD = talib_indicator(
     inputs=("close",),
     outputs=("macd", "signal", "histogram"),
 )
-ADX = talib_indicator(
+ADX = _trend(
     "adx",
     "Average directional index (Wilder)",
     "ADX",
     params={"timeperiod": 14},
     inputs=("high", "low", "close"),
 )
-PLUS_DI = talib_indicator(
+PLUS_DI = _trend(
     "plus_di",
     "Plus directional indicator (Wilder)",
     "PLUS_DI",
     params={"timeperiod": 14},
     inputs=("high", "low", "close"),
 )
-MINUS_DI = talib_indicator(
+MINUS_DI = _trend(
     "minus_di",
     "Minus directional indicator (Wilder)",
     "MINUS_DI",
     params={"timeperiod": 14},
     inputs=("high", "low", "close"),
+)
+SUPERTREND = _trend(
+    "supertrend",
+    "Supertrend",
+    "SUPERTREND",
+    params={"timeperiod": 10, "multiplier": 3.0},
+    inputs=("high", "low", "close"),
+    outputs=("value", "direction"),
+    about="the trailing band in force, and 1 while the trend is up, -1 while it is down",
 )

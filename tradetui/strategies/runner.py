@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tradetui.domain.market_data import Candle
-from tradetui.indicators import IndicatorSet, Spec
-from tradetui.market.history import History
+from tradetui.indicators import Columns, IndicatorSet, Spec
+from tradetui.market.history import Bars, History
 from tradetui.market.quotes import Quotes
 from tradetui.strategies.base import Signal, Strategy
 from tradetui.strategies.context import MarketContext
@@ -52,7 +52,10 @@ class StrategyRunner:
         self.switches = {strategy.name: Switches() for strategy in self.strategies}
         self._looks_at = looks_at
         wanted: dict[int, list[Spec]] = {}
+        self._asked: dict[int, list[Strategy]] = {}
         for strategy in self.strategies:
+            for interval_s in set(strategy.intervals):
+                self._asked.setdefault(interval_s, []).append(strategy)
             for interval_s, specs in strategy.indicators().items():
                 wanted.setdefault(interval_s, []).extend(specs)
         self.indicators = IndicatorSet(wanted)
@@ -72,13 +75,12 @@ class StrategyRunner:
             failed: Told the name and the error of a strategy that raised; it is suspended.
         """
         looked_at = [candle for candle in candles if self._looks_at(candle.slot)]
-        for candle in looked_at:
-            self.indicators.on_candle(candle)
+        self.indicators.on_candles(looked_at)
         self._context.t_ms = t_ms
         signals: list[Signal] = []
         for candle in looked_at:
-            for strategy in self.strategies:
-                if candle.interval_s in strategy.intervals and self.switches[strategy.name].running:
+            for strategy in self._asked.get(candle.interval_s, ()):
+                if self.switches[strategy.name].running:
                     signal = self._ask(strategy, candle, failed)
                     if signal is not None:
                         signals.append(signal)
@@ -97,7 +99,8 @@ class StrategyRunner:
             switches.signals += 1
         return signal
 
-    def restart(self, slot: int, interval_s: int, candles: Iterable[Candle]) -> None:
+    def restart(self, slot: int, interval_s: int, bars: Bars) -> None:
         """History before the live bars changed: indicators of the series start again from it."""
         if self._looks_at(slot):
-            self.indicators.restart(slot, interval_s, candles)
+            columns = Columns.of(bars.start_ms, bars.open, bars.high, bars.low, bars.close, bars.volume)
+            self.indicators.restart(slot, interval_s, columns)

@@ -1,0 +1,213 @@
+"""Indicators that TA-Lib computes: its functions for batches, its streaming handles for live bars.
+
+TA-Lib 0.8 has a streaming state for each of its functions. Opened on any part of a series it goes on with the
+values of the batch, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import talib
+from talib import abstract, stream
+
+from tradetui.domain.market_data import F64, I64
+from tradetui.indicators.bars import BarValues, Columns
+from tradetui.indicators.base import Indicator, Live, Param, Params, Value, register
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TOO_SHORT: type[Exception] = talib.InsufficientHistory  # type: ignore[attr-defined]  # its stubs forgot it
+_ROUNDS_APART: Final = frozenset({"TYPPRICE"})
+"""Functions that the TA-Lib inside polars-talib rounds differently in the last bit: its compiler divided by 3
+otherwise. Their expressions call the same library as the other gears."""
+
+
+def talib_indicator(
+    name: str,
+    title: str,
+    function: str,
+    *,
+    family: str,
+    params: Params,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...] = ("value",),
+    about: str = "",
+) -> Indicator:
+    """Declare and register an indicator that TA-Lib computes.
+
+    Args:
+        name: As people write it.
+        title: In words.
+        function: TA-Lib's name of it.
+        family: Where it stands in lists.
+        params: TA-Lib's parameter names with our defaults; the rest keeps TA-Lib's.
+        inputs: Fields of a bar in TA-Lib's order.
+        outputs: Our names of TA-Lib's outputs, in TA-Lib's order.
+        about: One line on the outputs.
+    """
+    compute = getattr(talib, function)
+    handle = getattr(stream, function)
+    lookbacks: dict[tuple[Param, ...], int] = {}
+
+    def warmup(given: Params) -> int:
+        key = tuple(given.values())
+        if key not in lookbacks:
+            declaration = declared(function)
+            declaration.parameters = dict(given)
+            lookbacks[key] = int(declaration.lookback)  # -1 where TA-Lib does not take the parameters
+        return lookbacks[key]
+
+    def batch(columns: Columns, given: Params) -> tuple[F64, ...]:
+        skip = warmup(given)
+        if len(columns) <= skip:
+            return tuple(np.full(len(columns), nan) for _ in outputs)
+        found = compute(*(getattr(columns, field) for field in inputs), **given)
+        return tuple(_floats(column, skip) for column in (found if isinstance(found, tuple) else (found,)))
+
+    def live(given: Params) -> Live:
+        return TalibLive(handle, inputs, len(outputs), warmup(given), given)
+
+    def expressions(given: Params) -> list[pl.Expr]:
+        import polars as pl
+
+        if function in _ROUNDS_APART:
+            return mapped(inputs, len(outputs), lambda columns: batch(columns, given))
+        import polars_talib
+
+        skip = warmup(given)
+        columns = [pl.col(field).cast(pl.Float64) for field in inputs]
+        found: pl.Expr = getattr(polars_talib, function.lower())(*columns, **given)
+        names = declared(function).output_names
+        single = len(outputs) == 1
+        parts = [found] if single else [found.struct.field(field) for field in names]
+        # Whole-number outputs show 0 while they warm up; ours are NaN like everybody's.
+        warm = pl.int_range(pl.len()) >= skip
+        return [pl.when(warm).then(part.cast(pl.Float64)).otherwise(nan).fill_null(nan) for part in parts]
+
+    source = f"TA-Lib {function}"
+    return register(
+        Indicator(
+            name, title, family, params, inputs, outputs, warmup, batch, live, expressions, source, about
+        )
+    )
+
+
+def declared(function: str) -> Any:
+    """TA-Lib's own description of a function; its stubs do not know the class."""
+    return abstract.Function(function)  # type: ignore[attr-defined]
+
+
+def _floats(column: Any, skip: int) -> F64:
+    """A column of TA-Lib's; whole numbers become floats that are NaN while the function warms up."""
+    if column.dtype == np.float64:
+        found: F64 = column
+        return found
+    made: F64 = column.astype(np.float64)
+    made[:skip] = nan
+    return made
+
+
+def mapped(
+    inputs: tuple[str, ...], outputs: int, batch: Callable[[Columns], tuple[F64, ...]]
+) -> list[pl.Expr]:
+    """Expressions that hand whole columns to ``batch``; slower than native ones, equal by construction."""
+    import polars as pl
+
+    def one(which: int) -> pl.Expr:
+        def compute(series: Sequence[pl.Series]) -> pl.Series:
+            given = dict(zip(inputs, series, strict=True))
+            none, whole = np.zeros(len(series[0])), np.zeros(len(series[0]), np.int64)
+
+            def figures(name: str) -> F64:
+                return given[name].cast(pl.Float64).to_numpy() if name in given else none
+
+            def numbers(name: str) -> I64:
+                return given[name].cast(pl.Int64).to_numpy() if name in given else whole
+
+            columns = Columns(
+                figures("open"),
+                figures("high"),
+                figures("low"),
+                figures("close"),
+                figures("volume"),
+                numbers("session"),
+                numbers("start_ms"),
+            )
+            return pl.Series(batch(columns)[which])
+
+        return pl.map_batches([pl.col(name) for name in inputs], compute, return_dtype=pl.Float64)
+
+    return [one(which) for which in range(outputs)]
+
+
+class TalibLive:
+    """Keeps the first bars until TA-Lib's streaming state can open on them, then only that state.
+
+    Attributes:
+        fields: Fields of a bar in TA-Lib's order.
+        handle: TA-Lib's streaming state; None until there are bars enough.
+    """
+
+    __slots__ = ("_history", "_make", "_none", "_params", "_places", "_single", "_warmup", "fields", "handle")
+
+    def __init__(
+        self, make: Callable[..., Any], fields: tuple[str, ...], outputs: int, warmup: int, params: Params
+    ) -> None:
+        self._make = make
+        self.fields = fields
+        self._places = tuple(BarValues._fields.index(field) for field in fields)
+        self._history: list[list[float]] = []
+        self.handle: Any = None
+        self._warmup = warmup
+        self._params = params
+        self._single = outputs == 1
+        self._none: Value = (nan,) * outputs
+
+    @property
+    def value(self) -> Value:
+        """See `base.Live`."""
+        return self._none if self.handle is None else self._values(self.handle.value)
+
+    def update(self, bar: BarValues) -> Value:
+        """See `base.Live`."""
+        figures = [bar[place] for place in self._places]
+        if self.handle is not None:
+            return self._values(self.handle.update(*figures))
+        self._history.append(figures)
+        self.handle = self._open(self._history)
+        if self.handle is not None:
+            self._history = []
+        return self.value
+
+    def peek(self, bar: BarValues) -> Value:
+        """See `base.Live`."""
+        figures = [bar[place] for place in self._places]
+        if self.handle is not None:
+            return self._values(self.handle.peek(*figures))
+        trial = self._open([*self._history, figures])
+        return self._none if trial is None else self._values(trial.value)
+
+    def begin(self, columns: Columns) -> None:
+        """See `base.Live`."""
+        series = [getattr(columns, field) for field in self.fields]
+        self.handle = self._on(series) if len(columns) > self._warmup else None
+        self._history = [] if self.handle is not None else np.array(series).T.tolist()
+
+    def _values(self, found: Any) -> Value:
+        return (float(found),) if self._single else tuple(map(float, found))
+
+    def _open(self, history: list[list[float]]) -> Any:
+        if len(history) <= self._warmup:
+            return None
+        return self._on([np.ascontiguousarray(column) for column in np.array(history, np.float64).T])
+
+    def _on(self, series: list[F64]) -> Any:
+        try:
+            return self._make(*series, **self._params)
+        except _TOO_SHORT:
+            return None  # seeding needs a little more than the lookback says
