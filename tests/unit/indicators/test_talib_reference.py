@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tradetui.domain.market_data import F64
 from tradetui.indicators import REGISTRY, BarValues, Columns, Spec, spec
 
-
 FILES = ("RELIANCE_daily", "INFY_daily", "RELIANCE_1m_2026-04-20_30")
 RECORDED: dict[str, tuple[Spec, tuple[str, ...]]] = {
     "sma": (spec("sma", timeperiod=20), ("SMA_20",)),
