@@ -79,7 +79,7 @@ class Acts:
         desk = self._desk
         match event.kind:
             case OperatorKind.RESUME:
-                desk.closing.clear()
+                desk.call_back()
                 self._say(desk.guard.resume(event.note), event)
                 desk.set_state(*desk.guard.state_now())
             case OperatorKind.LIMITS:

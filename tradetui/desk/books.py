@@ -11,11 +11,12 @@ from typing import Any, Final, Protocol
 from tradetui.domain.calendar import day_start_ns, ist_date
 from tradetui.domain.events import BandsEvent
 from tradetui.domain.gtt import Gtt, GttRequest, GttStatus, GttStrategy, GttTrigger, RuleStatus
-from tradetui.domain.instrument import Instrument
+from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.money import Price, to_price
 from tradetui.domain.order import STOP_SOURCE, Order, Product
 from tradetui.domain.portfolio import Portfolio
+from tradetui.domain.position import Position
 from tradetui.domain.records import RecordKind
 from tradetui.execution.doubts import SECOND
 from tradetui.execution.manager import OrderManager
@@ -33,6 +34,8 @@ class Market:
     Attributes:
         stage: Where inside an auction: ``reference``, ``entry``, ``limit only``, ``match``, ``buffer``; else empty.
         may_end: Order entry of the auction may end at any moment (random close).
+        traded: ``last`` is of today's continuous trading: no auction's price, and not yesterday's.
+        asked: ``last`` was asked for by REST, because the stream is silent.
     """
 
     last: Price | None = None
@@ -43,6 +46,8 @@ class Market:
     stage: str = ""
     may_end: bool = False
     prev_close: Price | None = None
+    traded: bool = True
+    asked: bool = False
 
 
 class AfterAuction(StrEnum):
@@ -147,6 +152,28 @@ class Books:
     def held(self, key: str, product: Product) -> int:
         """Signed units of a position, with what orders report filled and whose trades have not come yet."""
         return self.portfolio.qty(key, product) + self.manager.unbooked_qty(key, product)
+
+    def sold_from_demat(self, position: Position) -> bool:
+        """Whether a negative quantity is shares sold out of the demat account, not a short position."""
+        if position.qty >= 0 or position.product is Product.INTRADAY:
+            return False
+        instrument = self.instrument(position.instrument_key)
+        return instrument is not None and instrument.kind is InstrumentKind.EQUITY
+
+    def why_oversold(self, position: Position) -> str:
+        """Words about shares that were sold without being held, as far as holdings are known; empty for none.
+
+        What cannot be delivered goes to the exchange's auction on the next day (`india-markets.md` 3).
+        """
+        if not self.portfolio.holdings_known:
+            return ""
+        found = self.portfolio.holding(position.instrument_key)
+        short = -position.qty - (found.qty + found.t1_qty if found is not None else 0)
+        return (
+            f"{short} more were sold than are held: buy them back today, or they go to auction"
+            if short > 0
+            else ""
+        )
 
     def symbol(self, key: str) -> str:
         """Name of an instrument for people."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tradetui.desk.books import Books
+from tradetui.desk.gtt_exits import fired_of, may_close
 from tradetui.desk.stop_terms import LAST_STEP, exit_price
-from tradetui.domain.gtt import Gtt, GttStrategy, RuleStatus
 from tradetui.domain.money import Price, format_rupees
 from tradetui.domain.order import (
     EXIT_SOURCE,
@@ -308,8 +308,12 @@ class Closing:
         """Whether GTTs would sell no more than what remains: our own are made smaller, others cancelled."""
         gtts, fit, now_ns = self._books.gtts, True, self._books.now_ns
         for gtt in self._books.gtts_of(*at):
-            if not _may_close(gtt, held) or any(one.order_id for one in gtt.rules):
-                continue  # it would add to the position; or it has triggered, and its order is among the others
+            if not may_close(gtt, held):
+                continue  # it would add to the position
+            if fired := fired_of(gtt, held):
+                # Its order is among the others, as soon as that is known too.
+                fit &= all(self._books.manager.by_broker_id(order_id) is not None for order_id in fired)
+                continue
             if gtt.request.qty <= keep and not (gtt.modify_pending or gtt.cancel_pending):
                 continue
             fit = False
@@ -478,14 +482,6 @@ class Closing:
 
 
 _UNDER_WAY: Final = frozenset({OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN})
-
-
-def _may_close(gtt: Gtt, held: int) -> bool:
-    """Whether a GTT may send an order on the exit's side of a position: its entry, or an exit of a filled entry."""
-    if gtt.request.side.sign * held < 0:
-        return True
-    entry = next((one for one in gtt.rules if one.rule.strategy is GttStrategy.ENTRY), None)
-    return entry is not None and entry.status is RuleStatus.COMPLETED
 
 
 def _name(at: PositionKey) -> dict[str, str]:

@@ -92,6 +92,7 @@ class Desk:
         self.facts = FactsGatherer(self.books, self.figures, self.guard)
         self.books.gtts, self.books.closes_ns = self.manager.gtts, closes_ns
         self.closing = Closing(self.books, self.send_exit, self.amend)
+        self._close_later: tuple[str, tuple[Product, ...]] | None = None
         self.protection = Protection(self.books, self.closing, self.send_exit, self.amend, bars)
         self.groups = Groups(self.books, tag_prefix, self._place_part)
         self.acts = Acts(self)
@@ -243,6 +244,8 @@ class Desk:
                 self.guard.after_fills()
                 if self.manager.positions.compared:
                     self.protection.account_seen()
+                    if self._close_later is not None:
+                        self.close_all(*self._close_later)
             case JournalEvent():
                 self.books.journal_problem = event.problem
             case OperatorEvent():
@@ -405,7 +408,11 @@ class Desk:
         self.close_all("flatten", include)
 
     def close_all(self, why: str, include: tuple[Product, ...] = ()) -> None:
-        """Close every position; delivery and MTF shares only when named."""
+        """Close every position; delivery and MTF shares only when named.
+
+        Before the broker has shown its positions nobody knows all of them: then it is done again when it has.
+        """
+        self._close_later = None if self.manager.positions.compared else (why, include)
         held = [(p.instrument_key, p.product) for p in self.portfolio.open_positions()]
         # What still works may fill yet: those are closed too.
         asked = [(o.request.instrument_key, o.request.product) for o in self.manager.working()]
@@ -414,12 +421,17 @@ class Desk:
                 self.closing.want(key, product, why, covers_first=True)
         self.closing.go_on()
 
+    def call_back(self) -> None:
+        """What was to be closed with everything else is not wanted any more."""
+        self._close_later = None
+        self.closing.clear()
+
     def closes_with_all(self, key: str, product: Product, include: tuple[Product, ...]) -> bool:
         """Whether a position goes when everything goes: shares that were bought to keep stay, unless named."""
         instrument = self.books.instrument(key)
         derivative = instrument.is_derivative if instrument else key.partition("|")[0].endswith("_FO")
         position = self.portfolio.positions.get((key, product))
-        if position is not None and self.figures.sold_from_demat(position):
+        if position is not None and self.books.sold_from_demat(position):
             return False
         return derivative or product is Product.INTRADAY or product in include
 

@@ -242,7 +242,7 @@ class FactsGatherer:
         keys = dict.fromkeys(
             key
             for key, position in books.portfolio.positions.items()
-            if position.qty and not self._figures.sold_from_demat(position)
+            if position.qty and not self._books.sold_from_demat(position)
         )
         keys.update(entering)
         mine = (request.instrument_key, request.product)

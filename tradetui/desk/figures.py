@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tradetui.desk.books import Books
-from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.instrument import Instrument
 from tradetui.domain.money import Money, Price, ceil_to_tick, floor_to_tick
 from tradetui.domain.order import Fill, Product, Side
 from tradetui.domain.position import Position, PositionKey
@@ -78,7 +78,7 @@ class Figures:
     def unrealised(self, position: Position) -> Money:
         """Profit of an open position since entry at the last price; 0 while no price was seen."""
         last = self._books.last(position.instrument_key)
-        if last is None or self.sold_from_demat(position):
+        if last is None or self._books.sold_from_demat(position):
             return Money(0)
         return position.unrealised(last)
 
@@ -92,15 +92,8 @@ class Figures:
         carried = portfolio.carried_qty((key, position.product))
         if not position.qty and not carried:
             return position.realised
-        last = position.average_price if self.sold_from_demat(position) else self._books.last(key)
+        last = position.average_price if self._books.sold_from_demat(position) else self._books.last(key)
         return portfolio.day_profit(position, last, self._books.market(key).prev_close if carried else None)
-
-    def sold_from_demat(self, position: Position) -> bool:
-        """Whether a negative quantity is shares sold out of the demat account, not a short position."""
-        if position.qty >= 0 or position.product is Product.INTRADAY:
-            return False
-        instrument = self._books.instrument(position.instrument_key)
-        return instrument is not None and instrument.kind is InstrumentKind.EQUITY
 
     def day_pnl(self) -> Money:
         """Profit of the day, gross of charges: realised, and open marked from the previous close (ADR 0009)."""
@@ -124,7 +117,7 @@ class Figures:
         """Value of all open positions at their last, else average, price."""
         total = 0
         for position in self._books.portfolio.open_positions():
-            if not self.sold_from_demat(position):
+            if not self._books.sold_from_demat(position):
                 price = self._books.last(position.instrument_key) or position.average_price
                 total += abs(position.qty) * price * position.multiplier
         return Money(total)
@@ -142,7 +135,7 @@ class Figures:
         ``None`` when it is flat, sold out of the demat account, or of unknown terms.
         """
         instrument = self._books.instrument(position.instrument_key)
-        if not position.qty or instrument is None or self.sold_from_demat(position):
+        if not position.qty or instrument is None or self._books.sold_from_demat(position):
             return None
         key = (position.instrument_key, position.product)
         entry = self._entry_charges(position, instrument)

@@ -148,6 +148,13 @@ class Groups:
         if not open_tags:
             self._waiting_since_ns.pop(parent.label, None)
             return False
+        cut = next((order for order in orders if order.tag in open_tags and order.status.terminal), None)
+        if cut is not None:
+            # An IOC leg that filled in part: what comes after it relies on all of it.
+            number = parent.tags.index(cut.tag) + 1
+            words = f"{_part_word(parent)} {number} of {len(parent.parts)} filled {cut.filled_qty} of {cut.request.qty}"
+            self._stop(parent, words)
+            return True
         since_ns = self._waiting_since_ns.setdefault(parent.label, self._books.now_ns)
         if self._books.now_ns - since_ns >= WAIT_SAID_NS and not parent.words:
             words = f"{len(parent.parts) - len(orders)} legs wait until {', '.join(open_tags)} has filled"

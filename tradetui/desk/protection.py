@@ -19,7 +19,6 @@ from tradetui.desk.trails import Bars, smallest_step, trailed
 from tradetui.domain.calendar import DAY_NS, day_start_ns, ist_date
 from tradetui.domain.conversion import ConversionStatus
 from tradetui.domain.exit_plan import ExitPlan
-from tradetui.domain.instrument import InstrumentKind
 from tradetui.domain.money import Price, format_rupees
 from tradetui.domain.order import STOP_SOURCE, Order, OrderStatus, OrderType, Product, Side
 from tradetui.domain.position import Position, PositionKey
@@ -61,7 +60,7 @@ class Protection:
         self._books = books
         self._closing = closing
         self._bars = bars
-        self.resting = Resting(books, send, amend, self._close)
+        self.resting = Resting(books, send, amend, self._close, self._moved_elsewhere)
         self.plans: dict[PositionKey, Managed] = {}
         self._entries: dict[str, int] = {}
         self._trailed_ns: dict[PositionKey, int] = {}
@@ -102,6 +101,10 @@ class Protection:
         if managed is None:
             return "the position has no exit plan any more: cancel this stop"
         return self.protect(*at, replace(managed.plan, stop=trigger))
+
+    def _moved_elsewhere(self, managed: Managed, trigger: Price) -> None:
+        """A resting stop was moved on a phone: where it rests is where it stands now, right or wrong."""
+        self._set(replace(managed, plan=replace(managed.plan, stop=trigger), stop=trigger))
 
     def why_not_moved(self, order: Order, trigger: Price) -> str:
         """Why a resting stop could not be moved there, in words; empty when it could."""
@@ -327,8 +330,8 @@ class Protection:
             if self._closing.active(*at):
                 continue
             managed, market = self.plans[at], self._books.market(at[0])
-            if market.last is None or market.phase != "continuous":
-                continue  # an auction's price is no price for stops
+            if market.last is None or market.phase != "continuous" or not market.traded:
+                continue  # an auction's price is no price for stops, and neither is yesterday's
             moved = self._trail(managed, market.last)
             struck_any |= moved.stop != managed.stop
             struck_any |= self._watch(moved, market.last)
@@ -453,8 +456,10 @@ class Protection:
         """Why no protective order covers a position; empty when one does, or when it needs none."""
         at = (position.instrument_key, position.product)
         held = self._books.held(*at)
-        if not held or self._sold_from_demat(position):
+        if not held:
             return ""
+        if self._books.sold_from_demat(position):
+            return self._books.why_oversold(position)
         working = self._books.manager.working(*at)
         side = Side.SELL if held > 0 else Side.BUY
         by_hand = sum(
@@ -476,11 +481,6 @@ class Protection:
         if managed is None:
             return f"a stop covers {by_hand} of {abs(held)}" if by_hand else "no stop"
         return self.resting.why_naked(managed, held)
-
-    def _sold_from_demat(self, position: Position) -> bool:
-        instrument = self._books.instrument(position.instrument_key)
-        equity = instrument is not None and instrument.kind is InstrumentKind.EQUITY
-        return position.qty < 0 and position.product is not Product.INTRADAY and equity
 
 
 def _name(at: PositionKey) -> dict[str, str]:

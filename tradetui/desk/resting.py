@@ -43,7 +43,8 @@ _TAKEN: Final = frozenset({OrderStatus.TRIGGER_PENDING, OrderStatus.OPEN})
 class _Rest:
     """What happened to the stop of one position; made anew after a restart."""
 
-    live: dict[str, None] = field(default_factory=dict)
+    live: dict[str, set[Price]] = field(default_factory=dict)
+    """Stops that rest, with every trigger that we ever asked for: at any other one somebody else has moved it."""
     cancelled: set[str] = field(default_factory=set)
     acknowledged: bool = False
     refused: int = 0
@@ -66,13 +67,22 @@ class Resting:
         send: Takes an exit through the gate.
         amend: Changes a working order of ours.
         want: Closes a position: who it is about, and why.
+        moved: Told that somebody else has moved the stop of a position, and where to.
     """
 
-    def __init__(self, books: Books, send: Send, amend: Amend, want: Callable[[Managed, str], bool]) -> None:
+    def __init__(
+        self,
+        books: Books,
+        send: Send,
+        amend: Amend,
+        want: Callable[[Managed, str], bool],
+        moved: Callable[[Managed, Price], None],
+    ) -> None:
         self._books = books
         self._send = send
         self._amend = amend
         self._want = want
+        self._moved = moved
         self._rests: dict[PositionKey, _Rest] = {}
         self._gtt_next_ns: dict[PositionKey, int] = {}
 
@@ -93,7 +103,7 @@ class Resting:
         """Go on with the stop of an earlier run."""
         rest = self._rests[managed.at] = _Rest()
         for order in self.stops(managed):
-            rest.live[order.tag] = None
+            rest.live[order.tag] = {order.request.trigger_price, managed.stop}
             rest.acknowledged |= order.status in _TAKEN
 
     def keep(self, managed: Managed, held: int) -> None:
@@ -219,11 +229,20 @@ class Resting:
         if order is None or not order.status.working:
             self._refused(managed, rest, words)
             return
-        rest.live[order.tag] = None
+        rest.live[order.tag] = {managed.stop}
         rest.changed_ns, rest.words = self._books.now_ns, ""
 
     def _move(self, managed: Managed, rest: _Rest, stops: list[Order]) -> None:
-        """A trail or a person has moved the stop: the order follows, one slice after the other."""
+        """A trail or a person has moved the stop: the order follows, one slice after the other.
+
+        Where the order itself was moved, on a phone, the plan follows: nobody is fought for the price of a stop.
+        """
+        for order in stops:
+            known = rest.live.setdefault(order.tag, {order.request.trigger_price})
+            if order.request.trigger_price not in known:
+                known.add(order.request.trigger_price)
+                self._moved(managed, order.request.trigger_price)
+                return
         behind = next((order for order in stops if order.request.trigger_price != managed.stop), None)
         if behind is None:
             rest.words = ""
@@ -245,6 +264,7 @@ class Resting:
             self._change_refused(rest, order, words, smaller=qty < request.qty)
         else:
             rest.asked = (order.tag, qty, trigger)
+            rest.live.setdefault(order.tag, {request.trigger_price}).add(trigger)
 
     def _changes_taken(self, rest: _Rest, stops: list[Order]) -> bool:
         """Whether the last change was taken; one that was refused is counted."""
