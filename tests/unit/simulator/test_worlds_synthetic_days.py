@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from tradetui.domain.calendar import Calendar, ist_date, ns
+from tradetui.domain.calendar import Calendar, Segment, ist_date, ns
 from tradetui.domain.errors import UsageError
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.market_data import Candle
@@ -171,14 +171,33 @@ def test_a_session_follows_the_calendar() -> None:
 
     assert ends("NSE_EQ|INE977Y01011", "15:30")  # a share without derivatives
     assert ends(symbols["NIFTY FUT 23 NOV 26"].key, "15:40")
-    assert ends(NIFTY, "15:40")
+    assert ends(VIX, "15:40")  # computed from options
     quiet = [t for t in spans[RELIANCE] if ns(DAY, "15:15") + 2_000_000_000 < t]
     assert not quiet  # from here on shares speak through the auction only
+    jump = [t for t in spans[NIFTY] if ns(DAY, "15:15") + 2_000_000_000 < t]
+    assert jump == [ns(DAY, "15:30")]  # the index stands still until its shares are matched
     assert len(auction) > 1_000
     assert all(not m.HasField("ltpc") or m.ltpc.ltt == ns(DAY, "15:30") // MS for m in auction)
     assert {m.casEligible for m in auction} == {True}
     assert w.next_ns() is not None
     assert ist_date(w.next_ns() or 0) == date(2026, 11, 23)  # over the week-end
+
+
+def test_an_index_has_bars_only_while_its_shares_trade() -> None:
+    w, at = world(start=ns(DAY, "15:10")), Calendar.default()
+    for day in (date(2026, 7, 31), date(2026, 8, 3), DAY - timedelta(days=1)):
+        counts = {key: len(w.history(key, 60, day, day)) for key in (NIFTY, VIX)}
+        assert counts[NIFTY] == at.expected_minutes(Segment.INDEX, day)
+        assert counts[VIX] == at.expected_minutes(Segment.INDEX_VOLATILITY, day)
+    board = Board(w)
+    for update in w.advance(ns(DAY, "16:00")):
+        board.apply(update)
+    bars = [bar for bar in board.minutes(NIFTY, DAY) if bar.start_ms < ns(DAY, "15:30") // MS]
+    assert bars[-1].start_ms == ns(DAY, "15:14") // MS
+    index = feed_of(board, NIFTY).fullFeed.indexFF
+    tomorrow = SyntheticWorld(7, ns(date(2026, 11, 23), "09:15"))
+    (day_bar,) = tomorrow.history(NIFTY, 86_400, DAY, DAY)
+    assert day_bar.close == index.ltpc.ltp != bars[-1].close
 
 
 def test_the_closing_auction_makes_the_close() -> None:

@@ -11,11 +11,14 @@ There is no single "market close": hours depend on the class of instrument and t
 from tradetui.domain.calendar.broker import from_broker
 from tradetui.domain.calendar.core import Calendar
 from tradetui.domain.calendar.expiry import (
+    days_to_expiry,
     is_pre_open_future,
+    last_trade_ns,
     next_monthly_expiry,
     next_weekly_expiry,
     segment_of,
     shift_expiry,
+    years_to_expiry,
 )
 from tradetui.domain.calendar.ist import (
     DAY_NS,
@@ -29,7 +32,7 @@ from tradetui.domain.calendar.ist import (
     ns,
 )
 from tradetui.domain.calendar.phases import Group, Phase, PhaseKind, Segment, Stage, session_class
-from tradetui.domain.calendar.tables import Hours, PhaseSpec, SpecialDay
+from tradetui.domain.calendar.tables import Hours, PhaseSpec, SessionRow, SpecialDay, YearDays
 from tradetui.domain.errors import CalendarUnknown
 
 __all__ = [
@@ -44,13 +47,17 @@ __all__ = [
     "PhaseKind",
     "PhaseSpec",
     "Segment",
+    "SessionRow",
     "SpecialDay",
     "Stage",
+    "YearDays",
     "day_start_ns",
+    "days_to_expiry",
     "from_broker",
     "is_pre_open_future",
     "ist_date",
     "ist_datetime",
+    "last_trade_ns",
     "minute_of_day",
     "next_monthly_expiry",
     "next_token_expiry_ns",
@@ -59,4 +66,5 @@ __all__ = [
     "segment_of",
     "session_class",
     "shift_expiry",
+    "years_to_expiry",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from tradetui.domain.calendar.core import Calendar
 from tradetui.domain.calendar.ist import MINUTE_NS, day_start_ns
+from tradetui.domain.calendar.own_days import MUHURAT_MINUTES
 from tradetui.domain.calendar.phases import Group, PhaseKind, Segment, Stage
 from tradetui.domain.calendar.tables import Hours, PhaseSpec, SpecialDay
 from tradetui.domain.errors import CalendarUnknown, DomainError
@@ -31,9 +32,6 @@ _LEADING = {
     Group.CDS: (Segment.CDS,),
     Group.COM: (Segment.MCX_NONAGRI,),
 }
-_MUHURAT_MINUTES = 120
-"""A session this short is a ceremonial one: a trading day, but not an expiry day."""
-
 _Window = tuple[int, int]
 
 
@@ -132,7 +130,7 @@ def _open(calendar: Calendar, day: date, group: Group, window: _Window) -> Speci
         if _fits(_era_specs(calendar, segment, day), window):
             return SpecialDay(day=day, group=group, kind="broker", hours=Hours.REGULAR, source="broker")
     spec = PhaseSpec(PhaseKind.CONTINUOUS, Stage.NONE, *window)
-    kind = "muhurat" if window[1] - window[0] <= _MUHURAT_MINUTES else "broker"
+    kind = "muhurat" if window[1] - window[0] <= MUHURAT_MINUTES else "broker"
     return SpecialDay(day=day, group=group, kind=kind, hours=Hours.LISTED, phases=(spec,), source="broker")
 
 

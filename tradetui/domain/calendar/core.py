@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 
 from tradetui.domain.calendar.ist import MINUTE_NS, date_of_number, day_number, day_start_ns, ist_date
 from tradetui.domain.calendar.phases import Group, Phase, PhaseKind, Segment, Stage
-from tradetui.domain.calendar.tables import Hours, PhaseSpec, SpecialDay, Tables, YearDays, shipped_tables
+from tradetui.domain.calendar.tables import (
+    Hours,
+    PhaseSpec,
+    SessionRow,
+    SpecialDay,
+    Tables,
+    YearDays,
+    shipped_tables,
+)
 from tradetui.domain.errors import CalendarUnknown
 
 _DAY = timedelta(days=1)
@@ -217,10 +225,7 @@ class Calendar:
         special = self.special(segment, day)
         if special is not None and special.hours is not Hours.REGULAR:
             return special.source
-        for row in self._tables.rows[segment]:
-            if row.effective_from <= day and (row.effective_to is None or day <= row.effective_to):
-                return row.source
-        raise CalendarUnknown(f"no hours of {segment} for {day}", _REMEDY)
+        return self._row(segment, day).source
 
     def with_override(
         self, days: Iterable[SpecialDay], complete_years: Collection[tuple[Group, int]] = ()
@@ -238,6 +243,32 @@ class Calendar:
         for group, year in complete_years:
             years[group].setdefault(year, YearDays(frozenset()))
         return Calendar(replace(self._tables, specials=specials, years=years))
+
+    def with_rows(self, rows: Mapping[Segment, Iterable[SessionRow]]) -> Calendar:
+        """A calendar with more rows in its timetable. On days of the same date the given ones rule."""
+        timetable = dict(self._tables.rows)
+        for segment, more in rows.items():
+            # Sorting keeps the order of equals: the given rows stand first.
+            merged = [*more, *timetable[segment]]
+            timetable[segment] = tuple(sorted(merged, key=lambda row: row.effective_from, reverse=True))
+        return Calendar(replace(self._tables, rows=timetable))
+
+    def with_years(self, years: Mapping[tuple[Group, int], YearDays]) -> Calendar:
+        """A calendar in which these holiday lists stand in place of the shipped ones."""
+        lists = {group: dict(known) for group, known in self._tables.years.items()}
+        for (group, year), days in years.items():
+            lists[group][year] = days
+        return Calendar(replace(self._tables, years=lists))
+
+    def knows(self, group: Group, year: int) -> bool:
+        """Whether there is a list of holidays for a year."""
+        return year in self._tables.years[group]
+
+    @property
+    def specials(self) -> tuple[SpecialDay, ...]:
+        """Every day that does not follow weekday and holiday list, in order of date."""
+        found = self._tables.specials
+        return tuple(found[at] for at in sorted(found))
 
     def _walk(self, segment: Segment, day: date, step: timedelta) -> date:
         for _ in range(_SEARCH_DAYS):
@@ -293,9 +324,13 @@ class Calendar:
         Raises:
             CalendarUnknown: There is no row for that date.
         """
+        return self._row(segment, day).phases
+
+    def _row(self, segment: Segment, day: date) -> SessionRow:
+        """The newest row of the timetable that is in force on a day."""
         for row in self._tables.rows[segment]:
-            if row.effective_from <= day and (row.effective_to is None or day <= row.effective_to):
-                return row.phases
+            if row.rules(day):
+                return row
         raise CalendarUnknown(f"no hours of {segment} for {day}", _REMEDY)
 
 

@@ -27,7 +27,9 @@ class Segment(StrEnum):
     EQ_OTHER = "EQ_OTHER"
     """Any other cash security."""
     INDEX = "INDEX"
-    """A computed index value."""
+    """A computed index value: it follows its stocks, and stands still through their closing auction."""
+    INDEX_VOLATILITY = "INDEX_VOLATILITY"
+    """India VIX: computed from options, so it moves on while they trade."""
     FNO = "FNO"
     """Equity options, and futures outside the pre-open."""
     FNO_NEAR_FUTURE = "FNO_NEAR_FUTURE"
@@ -57,6 +59,7 @@ _GROUP_OF = {
     Segment.EQ_FNO_UNDERLYING: Group.EQ,
     Segment.EQ_OTHER: Group.EQ,
     Segment.INDEX: Group.EQ,
+    Segment.INDEX_VOLATILITY: Group.FNO,
     Segment.FNO: Group.FNO,
     Segment.FNO_NEAR_FUTURE: Group.FNO,
     Segment.FNO_EXPIRING_INDEX: Group.FNO,
@@ -130,6 +133,7 @@ def session_class(
     is_index_contract: bool = False,
     is_near_future: bool = False,
     is_expiry_day: bool = False,
+    is_volatility: bool = False,
 ) -> Segment:
     """The timetable class of an instrument.
 
@@ -142,6 +146,7 @@ def session_class(
         is_index_contract: A derivative on an index.
         is_near_future: A future in the derivatives pre-open (NSE FAOP71092).
         is_expiry_day: The contract expires on the day asked about.
+        is_volatility: A volatility index: computed from option prices.
 
     Raises:
         ValueError: The segment is not known.
@@ -149,7 +154,7 @@ def session_class(
     if exchange_segment in _CASH:
         return Segment.EQ_FNO_UNDERLYING if has_derivatives else Segment.EQ_OTHER
     if exchange_segment in _INDEX:
-        return Segment.INDEX
+        return Segment.INDEX_VOLATILITY if is_volatility else Segment.INDEX
     if exchange_segment in _EQUITY_DERIVATIVES:
         if is_index_contract and is_expiry_day:
             return Segment.FNO_EXPIRING_INDEX_FUTURE if is_near_future else Segment.FNO_EXPIRING_INDEX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -37,6 +37,20 @@ class PhaseSpec:
         )
 
 
+def us_summer_time(day: date) -> bool:
+    """Whether New York keeps summer time in the evening (India) of a day.
+
+    Since 2007 from the second Sunday of March to the first Sunday of November (US Energy Policy Act of 2005).
+    """
+    return _sunday(day.year, 3, 2) <= day < _sunday(day.year, 11, 1)
+
+
+def _sunday(year: int, month: int, number: int) -> date:
+    """The first, second, ... Sunday of a month."""
+    first = date(year, month, 1)
+    return first + timedelta(days=(6 - first.weekday()) % 7 + 7 * (number - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRow:
     """The phases of some classes from a date on."""
@@ -45,6 +59,14 @@ class SessionRow:
     effective_to: date | None
     phases: tuple[PhaseSpec, ...]
     source: str
+    us_time: str = ""
+    """``summer`` or ``winter``: in force only while New York keeps that time; empty for always."""
+
+    def rules(self, day: date) -> bool:
+        """Whether this row is in force on a day, newer rows aside."""
+        if day < self.effective_from or (self.effective_to is not None and day > self.effective_to):
+            return False
+        return not self.us_time or (self.us_time == "summer") is us_summer_time(day)
 
 
 class Hours(StrEnum):
@@ -118,7 +140,8 @@ def parse_phases(raw: Iterable[Sequence[str]]) -> tuple[PhaseSpec, ...]:
     last_end = 0
     for phase in phases:
         if phase.start_minute < last_end or phase.end_minute <= phase.start_minute:
-            raise DomainError(f"phases overlap or run backwards: {phases}")
+            began, ended = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (phase.start_minute, phase.end_minute))
+            raise DomainError(f"the phase {began}-{ended} runs backwards, or overlaps the one before it")
         last_end = phase.end_minute
     return phases
 
@@ -135,6 +158,7 @@ def _parse_rows(raw: Iterable[Mapping[str, Any]]) -> dict[Segment, tuple[Session
             effective_to=entry.get("to"),
             phases=parse_phases(entry["phases"]),
             source=entry["source"],
+            us_time=entry.get("us_time", ""),
         )
         for name in entry["classes"]:
             collected[Segment(name)].append(row)

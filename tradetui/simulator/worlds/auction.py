@@ -40,10 +40,14 @@ def updates(
     if not begins or not len(rows) or not begins + _REFERENCE_NS <= start_ns <= matches:
         return
     if start_ns == matches:
-        for row in map(int, rows):
+        for row in map(int, session.match_rows[allowed[session.match_rows]]):
             qty = int(session.auction_volume[row])
             state.print_trade(row, float(session.auction[row]), qty, matches // 1_000_000)
-            feed = state_message(state, row, is_index=False)
+            feed = state_message(state, row, is_index=not qty)
+            if not qty:
+                # The index stood still while its shares were matched, and jumps to their prices.
+                yield matches, row, feed
+                continue
             _mark(feed, float(session.auction[row]), state.ltp[row], qty, 0)
             yield matches, row, feed
         return

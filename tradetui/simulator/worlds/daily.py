@@ -83,7 +83,8 @@ class DayPrices:
     Attributes:
         prev_close: Close of the session before.
         open: First price.
-        end: Price when continuous trading of shares ends (the close, where no closing auction follows).
+        end: Price when continuous trading of shares ends (the close, where no closing auction follows, and for the
+            volatility index).
         close: Last price: the closing auction's where there is one.
         high, low: Extremes of continuous trading.
         volume_factor: Volume against the usual.
@@ -123,7 +124,8 @@ class DailyModel:
         ends = opens * np.exp(first)
         vix_open = np.append(INDICES[2].level, vix[:-1]) * np.exp(0.3 * _vix_moves(draws))
         self.open = np.column_stack([opens, opens @ NIFTY_UNITS, opens @ BANK_UNITS, vix_open])
-        self.end = np.column_stack([ends, close[:, N_SHARES:]])
+        # Every share of an index has derivatives: its value stops with them, and jumps in their auction.
+        self.end = np.column_stack([ends, ends @ NIFTY_UNITS, ends @ BANK_UNITS, vix])
         self.close = close
         self.high, self.low = _extremes(self.open, self.end, draws.high, draws.low, early)
         self.volume_factor = np.exp(0.35 * draws.volume - 0.06)
@@ -286,6 +288,7 @@ def _extremes(opens: F64, ends: F64, u_high: F64, u_low: F64, early: F64) -> tup
     """Highest and lowest point of a Brownian bridge between open and end (its exact distribution)."""
     part = np.ones((len(early), len(ASSETS)))
     part[:, :N_SHARES] = early
+    part[:, AT_NIFTY] = part[:, AT_BANK] = early[:, np.flatnonzero(HAS_DERIVATIVES)[0]]
     variance = INTRADAY_VOL**2 * part
     a, b = np.log(opens), np.log(ends)
     return np.exp(bridge_extreme(a, b, variance, u_high)), np.exp(-bridge_extreme(-a, -b, variance, u_low))

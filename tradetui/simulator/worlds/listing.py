@@ -95,7 +95,8 @@ def make_listing(model: DailyModel, day: date) -> Listing:
     ]
     rows += [_index_row(index) for index in INDICES]
     segments = [Segment.EQ_FNO_UNDERLYING if company.lot else Segment.EQ_OTHER for company in COMPANIES]
-    segments += [Segment.INDEX] * len(INDICES)
+    # The last of them is the volatility index, which keeps the hours of options.
+    segments += [Segment.INDEX] * (len(INDICES) - 1) + [Segment.INDEX_VOLATILITY]
     contracts = [*_futures(model, day), *_options(model, day)]
     for contract in contracts:
         rows.append(_contract_row(model, contract, day))

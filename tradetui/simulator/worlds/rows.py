@@ -77,7 +77,7 @@ class DayState:
         self.minute[~some] = 0.0
         matched = session.auction_ns[1]
         if 0 < matched < session.start_ns + minutes * MINUTE_NS:
-            for row in map(int, np.flatnonzero(session.auction_volume)):
+            for row in map(int, session.match_rows):
                 self.print_trade(
                     row, float(session.auction[row]), int(session.auction_volume[row]), matched // 1_000_000
                 )

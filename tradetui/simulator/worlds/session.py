@@ -19,6 +19,7 @@ from tradetui.simulator.worlds import black76
 from tradetui.simulator.worlds.companies import COMPANIES
 from tradetui.simulator.worlds.daily import (
     ASSETS,
+    AT_BANK,
     AT_NIFTY,
     AT_VIX,
     BANK_UNITS,
@@ -73,7 +74,7 @@ class Session:
         years: Years to expiry, ``[minute, contract]``.
         vol: At-the-money volatility by minute, a fraction.
         prev_close: Previous close on the tick, by row.
-        auction: Closing price of shares, in the auction; NaN without one.
+        auction: Closing price in the auction, of shares that are in it and of indices; NaN for the rest.
         auction_volume: Units traded in it.
         auction_ns: Start and matching time of the auction; zeros without one.
     """
@@ -95,6 +96,13 @@ class Session:
     auction: F64
     auction_volume: I64
     auction_ns: tuple[int, int]
+
+    @property
+    def match_rows(self) -> NDArray[np.intp]:
+        """Rows whose last price comes from the closing auction: its shares, and the indices made of them."""
+        computed = ~np.isnan(self.auction)
+        computed[:N_SHARES] = False
+        return np.flatnonzero(computed | (self.auction_volume > 0))
 
     @property
     def minutes(self) -> int:
@@ -130,12 +138,16 @@ def make_session(model: DailyModel, seed: int, day: date) -> Session:
     bars = [np.round(np.rint(np.hstack(pair) / tick) * tick, 4) for pair in zip(assets, derived, strict=True)]
     bars = [np.maximum(bar, tick) for bar in bars]
     volume, trades, auction_volume = _volumes(seed, listing, prices, active, shape, bars[3])
-    _fit_to_trades(bars, trades)
+    # A share that is shut has flat bars; an index goes on unseen, for its derivatives follow it.
+    drawn = trades.copy()
+    drawn[:, [AT_NIFTY, AT_BANK]] = _INDEX_STEPS
+    _fit_to_trades(bars, drawn)
     phases = auction_phase(model.calendar, day)
     in_auction = np.array([segment is Segment.EQ_FNO_UNDERLYING for segment in listing.segments]) & bool(
         phases
     )
-    closing = np.where(in_auction, _on_tick(_padded(prices.close, len(tick)), tick), np.nan)
+    closes = in_auction | (bool(phases) & np.isin(np.arange(len(tick)), (AT_NIFTY, AT_BANK)))
+    closing = np.where(closes, _on_tick(_padded(prices.close, len(tick)), tick), np.nan)
     return Session(
         day=day,
         start_ns=start_ns,
@@ -172,8 +184,7 @@ def _active(model: DailyModel, listing: Listing, start_ns: int, minutes: int) ->
         flags = np.zeros(minutes, bool)
         for start, end in model.calendar.continuous_windows(segment, listing.day):
             flags |= (grid >= start) & (grid < end)
-        # Index values are computed while their derivatives trade.
-        by_class[segment] = np.ones(minutes, bool) if segment is Segment.INDEX else flags
+        by_class[segment] = flags
     return np.column_stack([by_class[segment] for segment in listing.segments])
 
 
