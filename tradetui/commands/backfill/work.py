@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tradetui.brokers.upstox.candles import CandleClient, unit_of
-from tradetui.domain.calendar import DAY_NS, Calendar, Segment, day_start_ns, ist_date, segment_of
+from tradetui.domain.calendar import DAY_NS, Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import AuthError, BrokerError, CalendarUnknown, RateLimited
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import I64, Candle, interval_name
@@ -56,9 +56,6 @@ def windows_of(calendar: Calendar, instrument: Instrument, day: date) -> Windows
     try:
         segment = segment_of(calendar, instrument, day)
         windows = calendar.continuous_windows(segment, day)
-        if segment is Segment.INDEX and windows:
-            # An index is computed through the closing auction of its shares.
-            windows = ((windows[0][0], calendar.sessions(segment, day)[-1].end_ns),)
     except (CalendarUnknown, ValueError):
         return None
     return windows
