@@ -90,12 +90,18 @@ def run(
     token_stdin: TokenStdin = False,
     record: Annotated[bool, typer.Option("--record", help="Record the inbox for bit-exact replay.")] = False,
     sim_seed: Annotated[int | None, typer.Option("--seed", help="Seed of the inner simulator.")] = None,
-    sim_speed: Annotated[
-        float | None, typer.Option("--speed", help="Exchange seconds a second in the inner simulator.")
+    speed: Annotated[
+        str | None,
+        typer.Option("--speed", help="Exchange seconds a second: inner simulator, or a replay (also max)."),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget the inner simulator's day and start over.")
     ] = False,
+    replay: Annotated[
+        str | None, typer.Option("--replay", help="A past day (2025-12-15) or a recording, paper orders.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Replay: where to begin, HH:MM.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Replay: stand still there.")] = False,
 ) -> None:
     """Open the workstation. Without an account it opens on a simulated exchange."""
     from tradetui.commands.run import RunOptions, run_workstation
@@ -114,8 +120,11 @@ def run(
                 token_stdin=token_stdin,
                 record=record,
                 sim_seed=sim_seed,
-                sim_speed=sim_speed,
+                speed=speed,
                 fresh=fresh,
+                replay=replay,
+                start=start,
+                paused=paused,
             )
         )
     )
@@ -193,35 +202,64 @@ def auth_logout(
 
 @app.command()
 def backfill(
-    symbols: Annotated[list[str], typer.Argument(help="Symbols or instrument keys.")],
-    interval: Annotated[str, typer.Option("--interval", help="1m, 5m, 15m, 30m, 1h, 1d.")] = "1m",
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols or instrument keys.")] = None,
+    universe: Annotated[
+        str, typer.Option("--universe", help="nifty50, fno, watchlist, or a file: one symbol or key a line.")
+    ] = "",
+    interval: Annotated[str, typer.Option("--interval", help="1m, 3m, 5m, 15m, 30m, 1h, 1d, 1w, 1M.")] = "1m",
     first: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day; default 30 days ago.")
     ] = None,
     last: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day; default today.")
     ] = None,
+    days: Annotated[int, typer.Option("--days", help="So many days up to the last, instead of --from.")] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only list what is missing; nothing is asked of the broker.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Ask for what is stored too, and report differences.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Where a stored bar differs, take the broker's.")
+    ] = False,
+    expired: Annotated[
+        str,
+        typer.Option(
+            "--expired", help="Expired contracts on the symbols: futures, options, all (Plus plan)."
+        ),
+    ] = "",
     home: Home = None,
     url_main: UrlMain = None,
     url_order: UrlOrder = None,
     url_feed: UrlFeed = None,
     url_assets: UrlAssets = None,
     as_json: AsJson = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="A JSON line for every event, the final object last.")
+    ] = False,
     token_stdin: TokenStdin = False,
 ) -> None:
-    """Fetch past candles into market.duckdb. Can be stopped and called again."""
+    """Fetch past candles into market.duckdb. Can be stopped or killed, and called again."""
     from tradetui.commands.backfill import BackfillOptions, run_backfill
 
     raise SystemExit(
         run_backfill(
             BackfillOptions(
-                symbols=tuple(symbols),
+                symbols=tuple(symbols or ()),
+                universe=universe,
                 interval=interval,
                 first=first.date() if first else None,
                 last=last.date() if last else None,
+                days=days,
+                check=check,
+                verify=verify,
+                replace=replace,
+                expired=expired,
                 home=home,
                 urls=(url_main, url_order, url_feed, url_assets),
                 as_json=as_json,
+                events=events,
                 token_stdin=token_stdin,
             )
         )

@@ -17,6 +17,7 @@ from tradetui import config
 from tradetui.commands.shared import start_logging, token_from_pipe
 from tradetui.commands.signals import HangUp, KillSignals, hang_up_headless
 from tradetui.domain.errors import TradeTuiError, UsageError
+from tradetui.domain.replay import clock_seconds, speed_of
 
 if TYPE_CHECKING:
     from collections import deque
@@ -46,8 +47,11 @@ class RunOptions:
     token_stdin: bool = False
     record: bool = False
     sim_seed: int | None = None
-    sim_speed: float | None = None
+    speed: str | None = None
     fresh: bool = False
+    replay: str | None = None
+    start: str | None = None
+    paused: bool = False
 
 
 def duration_s(text: str) -> float:
@@ -71,6 +75,7 @@ def run_workstation(options: RunOptions) -> int:
     if options.as_json and not options.headless:
         raise UsageError("--json needs --headless", "the screen needs the terminal for itself")
     lasting = duration_s(options.lasting) if options.lasting else None
+    _check_replay(options)
     place = config.home(options.home)
     settings = config.load(place.config_file)
     token = token_from_pipe(options.token_stdin, "run")
@@ -83,6 +88,8 @@ def run_workstation(options: RunOptions) -> int:
 def _parts(
     options: RunOptions, place: config.Home, settings: config.Config, token: str
 ) -> Coroutine[Any, Any, Parts]:
+    if options.replay is not None:
+        return _replay_parts(options, place, settings)
     from tradetui import wiring
 
     return wiring.join(
@@ -96,10 +103,70 @@ def _parts(
             ends=options.until_end,
             record=options.record or settings.storage.record,
             sim_seed=settings.simulator.seed if options.sim_seed is None else options.sim_seed,
-            sim_speed=settings.simulator.speed if options.sim_speed is None else options.sim_speed,
+            sim_speed=settings.simulator.speed if options.speed is None else _pace(options.speed),
             fresh=options.fresh,
         )
     )
+
+
+def _replay_parts(
+    options: RunOptions, place: config.Home, settings: config.Config
+) -> Coroutine[Any, Any, Parts]:
+    from tradetui.wiring.replay import ReplayRequest, join_replay
+
+    return join_replay(
+        ReplayRequest(
+            place=place,
+            settings=settings,
+            what=options.replay or "",
+            speed=1.0 if options.speed is None else _pace(options.speed),
+            from_s=None if options.start is None else clock_seconds(options.start),
+            paused=options.paused,
+            ends=options.until_end,
+            record=options.record,
+        )
+    )
+
+
+def _check_replay(options: RunOptions) -> None:
+    """Refuse flags that do not go together.
+
+    Raises:
+        UsageError: Says which.
+    """
+    if options.replay is None:
+        if options.start is not None or options.paused:
+            raise UsageError("--from and --paused belong to --replay")
+        if options.speed is not None and not _pace(options.speed):
+            raise UsageError("--speed max belongs to --replay", "an exchange of its own needs a pace")
+        return
+    if options.live or options.rehearse:
+        raise UsageError("a replay trades on paper", "leave --live and --rehearse away")
+    if any(options.urls):
+        raise UsageError("a replay talks to no broker", "leave the base URLs away")
+    if options.start is not None and clock_seconds(options.start) is None:
+        raise UsageError(f"--from {options.start}: type a time such as 10:05")
+
+
+def _pace(text: str) -> float:
+    """Times real time; 0 for ``max``.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    speed = speed_of(text)
+    if speed is None:
+        raise UsageError(f"--speed {text}: type how many times real time, or max")
+    return speed
+
+
+def _home_of(options: RunOptions, place: config.Home) -> config.Home:
+    """Where this run listens for other commands: a replay may stand beside a live one."""
+    if options.replay is None:
+        return place
+    from tradetui.wiring.replay import replay_home
+
+    return replay_home(place)
 
 
 # --- headless -----------------------------------------------------------------------------------------
@@ -154,7 +221,7 @@ async def _run_headless(
     kills.use_loop(loop)
     parts = await _parts(options, place, settings, token)
     runtime = Runtime(parts)
-    add_control(runtime, place, settings)
+    add_control(runtime, _home_of(options, place), settings)
     runtime.listeners.append(NoticeBoard(parts.universe).heard)
     if stopped_early.is_set():
         runtime.stop()
@@ -214,7 +281,7 @@ def _screen(
         handle = RuntimeHandle(
             lambda: _parts(options, place, settings, token),
             rows,
-            lambda runtime: add_control(runtime, place, settings),
+            lambda runtime: add_control(runtime, _home_of(options, place), settings),
         )
         held.append(handle)
         handle.start()

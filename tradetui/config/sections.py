@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tradetui.config.about import About, setting
+from tradetui.config.calendar import OwnCalendar
 from tradetui.config.risk import Risk
 
 
@@ -124,7 +125,46 @@ class Storage:
     """What is kept."""
 
     ticks: bool = setting(True, "keep every tick in market.duckdb")
+    depth: bool = setting(True, "keep levels 2 to 5 of the book with every tick: half of a tick's size")
+    ticks_days: int = setting(
+        5,
+        "closed days of ticks that stay in market.duckdb; older ones go to Parquet files in the archive; 0 keeps all there",
+        unit="days",
+        low=0,
+        high=3_650,
+    )
+    bars_days: int = setting(
+        0, "the same for bars; 0 keeps all of them in market.duckdb", unit="days", low=0, high=36_500
+    )
+    archive_days: int = setting(
+        0,
+        "days of ticks kept in the archive; older files are deleted; 0 keeps all",
+        unit="days",
+        low=0,
+        high=36_500,
+    )
     record: bool = setting(False, "record the inbox, raw frames included, for bit-exact replay")
+    record_max_gb: float = setting(
+        20.0, "size on the disk at which a recording ends", unit="GB", low=0.01, high=10_000
+    )
+    record_keep_days: int = setting(
+        0,
+        "recordings of runs older than this are removed when a new one begins; 0 keeps all",
+        unit="days",
+        low=0,
+        high=3_650,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Past bars from the broker (`tradetui backfill`)."""
+
+    parallel: int = setting(
+        4, "requests under way at a time; the broker's limits hold whatever it is", low=1, high=4
+    )
+    attempts: int = setting(7, "how often one range is asked for before it counts as failed", low=1, high=7)
+    timeout: float = setting(10.0, "longest wait for a piece of an answer", unit="seconds", low=0.5, high=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +230,11 @@ class Config:
     risk: Risk = field(default_factory=Risk)
     strategies: Strategies = field(default_factory=Strategies)
     charges: Charges = field(default_factory=Charges)
+    calendar: OwnCalendar = field(default_factory=OwnCalendar)
     screen: Screen = field(default_factory=Screen)
     logs: Logs = field(default_factory=Logs)
     storage: Storage = field(default_factory=Storage)
+    history: History = field(default_factory=History)
     watchdog: Watchdog = field(default_factory=Watchdog)
     scripts: Scripts = field(default_factory=Scripts)
     simulator: Simulator = field(default_factory=Simulator)

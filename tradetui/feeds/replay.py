@@ -17,9 +17,9 @@ from typing import Final, Protocol
 from tradetui.domain.errors import FeedError
 from tradetui.domain.events import Event, FeedEvent, FeedState, MarketStatusEvent, TickEvent, TimeEvent
 from tradetui.domain.market_data import TickBatch
-from tradetui.feeds.recorder import InboxRecord, RecordKind
 from tradetui.pb.market_feed_v3_pb2 import Feed, FeedResponse, Type
 from tradetui.ports import EventSink, FeedMode
+from tradetui.storage.recording import InboxRecord, RecordKind
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
@@ -57,6 +57,42 @@ class Recorded(Protocol):
         ...
 
 
+class Wire:
+    """Makes the wire frames that carry a recorded frame: snapshots of new instruments, then changes.
+
+    Attributes:
+        wanted: Instruments that are let through.
+    """
+
+    def __init__(self, wanted: Iterable[str] = ()) -> None:
+        self.wanted: set[str] = set(wanted)
+        self._shown: set[str] = set()
+
+    def forget(self, key: str) -> None:
+        """Let an instrument through no more; if it comes back it begins with a snapshot."""
+        self.wanted.discard(key)
+        self._shown.discard(key)
+
+    def frames(self, feeds: Mapping[str, Feed], server_ms: int) -> Iterator[bytes]:
+        """The bytes of one recorded frame, as the broker would have sent them."""
+        snapshot: FeedResponse | None = None
+        changes: FeedResponse | None = None
+        for key, feed in feeds.items():
+            if key not in self.wanted:
+                continue
+            if key not in self._shown:
+                self._shown.add(key)
+                snapshot = snapshot or FeedResponse(type=Type.initial_feed, currentTs=server_ms)
+                snapshot.feeds[key].CopyFrom(feed)
+            else:
+                changes = changes or FeedResponse(type=Type.live_feed, currentTs=server_ms)
+                changes.feeds[key].CopyFrom(feed)
+        for message in (snapshot, changes):
+            if message is not None:
+                # The order of a map differs from process to process; the same recording must give the same bytes.
+                yield message.SerializeToString(deterministic=True)
+
+
 class ReplayFeed:
     """A market recording as the `Feed` port.
 
@@ -91,8 +127,7 @@ class ReplayFeed:
         self._on_time = on_time or (lambda t_ns: None)
         self._now_s = now_s
         self._sleep = sleep
-        self._wanted: dict[str, FeedMode] = {}
-        self._shown: set[str] = set()
+        self._wire = Wire()
         self._t_ns = 0
         self._count = dict.fromkeys(("frames", "ticks", "dropped", "reconnects", "bad_frames"), 0)
         self.received_ns = 0
@@ -100,13 +135,12 @@ class ReplayFeed:
 
     def subscribe(self, keys: Mapping[str, FeedMode]) -> None:
         """Let instruments through from now on; all of what was recorded of them, whatever the mode."""
-        self._wanted.update(keys)
+        self._wire.wanted.update(keys)
 
     def unsubscribe(self, keys: Iterable[str]) -> None:
         """Stop letting instruments through; if they come back they begin with a snapshot."""
         for key in keys:
-            self._wanted.pop(key, None)
-            self._shown.discard(key)
+            self._wire.forget(key)
 
     def counters(self) -> Mapping[str, int]:
         """Counts since start: ``frames``, ``ticks``, ``dropped``, ``reconnects``, ``bad_frames``."""
@@ -129,30 +163,11 @@ class ReplayFeed:
                 self._say(sink, TimeEvent(second_ns))
             self._t_ns = t_ns
             self.received_ns = time.perf_counter_ns()
-            for frame in self._messages(recorded.feeds, t_ns // NS_PER_MS):
+            for frame in self._wire.frames(recorded.feeds, t_ns // NS_PER_MS):
                 self._play(sink, t_ns, frame)
             if turn % _FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
         self._say(sink, FeedEvent(self._t_ns, FeedState.ENDED, "end of recording"))
-
-    def _messages(self, feeds: Mapping[str, Feed], server_ms: int) -> Iterator[bytes]:
-        """The wire frames that carry a recorded frame: snapshots of new instruments, then changes."""
-        snapshot: FeedResponse | None = None
-        changes: FeedResponse | None = None
-        for key, feed in feeds.items():
-            if key not in self._wanted:
-                continue
-            if key not in self._shown:
-                self._shown.add(key)
-                snapshot = snapshot or FeedResponse(type=Type.initial_feed, currentTs=server_ms)
-                snapshot.feeds[key].CopyFrom(feed)
-            else:
-                changes = changes or FeedResponse(type=Type.live_feed, currentTs=server_ms)
-                changes.feeds[key].CopyFrom(feed)
-        for message in (snapshot, changes):
-            if message is not None:
-                # The order of a map differs from process to process; the same recording must give the same bytes.
-                yield message.SerializeToString(deterministic=True)
 
     def _play(self, sink: EventSink, t_ns: int, frame: bytes) -> None:
         self._count["frames"] += 1

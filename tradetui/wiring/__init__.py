@@ -6,6 +6,7 @@
 | REHEARSAL | the same and ``--live`` | the exchange's, followed | Upstox, over loopback | Upstox, over loopback | ``sim-WORLD`` |
 | PAPER | logged in | the machine's | Upstox | paper, fed with live quotes | ``paper-HOST-USER`` |
 | LIVE | logged in and ``--live`` | the machine's | Upstox | Upstox | ``live-HOST-USER`` |
+| REPLAY | ``--replay`` | the recording's | a recording | paper, fed with it | of its own (`wiring.replay`) |
 
 How paper differs from live is this table and nothing else: the engine above it is the same.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,33 +34,36 @@ from tradetui.brokers.upstox.inquiries import UpstoxInquiries
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_sync import MasterFile
 from tradetui.brokers.upstox.tokens import AccessToken
-from tradetui.config import Config, Home
-from tradetui.domain.calendar import Calendar, ist_date, segment_of
+from tradetui.config import Config, Home, Storage
+from tradetui.domain.calendar import Calendar, ist_date
+from tradetui.domain.calendar.layers import CalendarLayers
 from tradetui.domain.charges import broker_plan
-from tradetui.domain.errors import CalendarUnknown, StorageError, TransportError
-from tradetui.domain.instrument import Instrument
+from tradetui.domain.errors import StorageError, TransportError
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
 from tradetui.engine import Engine
 from tradetui.exchange.rules import RuleBook
-from tradetui.exchange.sessions import phase_word
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker, Inquiries
+from tradetui.storage.keeper import Keep
 from tradetui.storage.lease import Holder, Lease
 from tradetui.storage.lists import read_lists
 from tradetui.storage.lock import DataLock
 from tradetui.storage.store import Store
 from tradetui.wiring.account import Account, find_account, whereabouts
+from tradetui.wiring.calendars import fresh_layers, stored_layers
 from tradetui.wiring.hand_over import HandOver
 from tradetui.wiring.history import HistoryLoader
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
 from tradetui.wiring.journals import Projected, adopt, tag_prefix
 from tradetui.wiring.login import Login, token_finder
+from tradetui.wiring.paper import paper_phase
 from tradetui.wiring.parts import Parts
 from tradetui.wiring.permits import permit_for
+from tradetui.wiring.recordings import about, folder_of, prune
 from tradetui.wiring.restore import NOT_NEEDED, Past, read_past
 from tradetui.wiring.settings import limits_from
 from tradetui.wiring.watchdog import WatchdogProcess
@@ -128,7 +132,7 @@ async def _joined(
     request: Request, account: Account, lease: Lease, cleanup: list[Callable[[], Any]]
 ) -> Parts:
     settings, clock = request.settings, account.clock
-    calendar, universe = Calendar.default(), Universe()
+    universe = Universe()
     today = ist_date(clock.now_ns())
     folder = request.place.account_dir(account.folder)
     master = await _instruments(request, account)
@@ -138,7 +142,9 @@ async def _joined(
     await asyncio.to_thread(adopt, folder, clock.now_ns())
     written = await _journal(folder, cleanup)
     reading = partial(_past, folder / "journal", today, prefix)
-    past, store = await _read_and_open(reading, _store(account, folder, master, universe, cleanup))
+    past, store = await _read_and_open(
+        reading, _store(account, folder, master, universe, settings.storage, cleanup)
+    )
     # Sorted: slots decide the order in which things are looked at, and must not differ from process to process.
     held = sorted({key for key, _ in past.carried} | {fill.instrument_key for fill in past.fills})
     journal = Projected(written, store.records)
@@ -157,11 +163,14 @@ async def _joined(
     )
     cleanup.append(api.close)
     api.keep_warm()
-    beginning = _beginning(request, account, prefix, universe, master).with_past(past)
+    layers = await _layers(request, account, api)
+    calendar = layers.calendar()
+    beginning = replace(_beginning(request, account, prefix, universe, master), calendar=layers)
+    beginning = beginning.with_past(past)
     engine = beginning.engine(calendar, universe)
     engine.signals.show_earlier(past.signals, master.get)
     broker = _broker(account, api, calendar, universe, past, beginning.limits.capital)
-    tap = _tap(request, folder, beginning, universe, cleanup)
+    tap = await asyncio.to_thread(_tap, request, account, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
     new_login = _stand_by(request, account, lease, cleanup)
@@ -194,6 +203,14 @@ async def _joined(
         inquiries=_inquiries(account, api, engine, settings),
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
     )
+
+
+async def _layers(request: Request, account: Account, api: UpstoxApi) -> CalendarLayers:
+    """What is laid over the shipped calendar: the broker's word, of today if it can be had, and the user's own."""
+    now_ns = account.clock.now_ns()
+    if account.token.expired(now_ns):
+        return stored_layers(request.place, request.settings, account.hosts)
+    return await fresh_layers(request.place, request.settings, account.hosts, api, ist_date(now_ns))
 
 
 def _beginning(
@@ -268,7 +285,12 @@ async def _journal(folder: Path, cleanup: list[Callable[[], Any]]) -> Journal:
 
 
 async def _store(
-    account: Account, folder: Path, master: Master, universe: Universe, cleanup: list[Callable[[], Any]]
+    account: Account,
+    folder: Path,
+    master: Master,
+    universe: Universe,
+    storage: Storage,
+    cleanup: list[Callable[[], Any]],
 ) -> Store:
     """The account's store, its ledger caught up with the journal."""
     store = await asyncio.to_thread(
@@ -279,6 +301,9 @@ async def _store(
         multiplier=lambda key: found.multiplier if (found := master.get(key)) else 1,
         # A simulated day may run at any speed: rather wait for the disk than lose a tick.
         lossless=account.hosts.is_loopback,
+        ticks=storage.ticks,
+        depth=storage.depth,
+        keep=Keep(storage.ticks_days, storage.bars_days, storage.archive_days),
     )
     cleanup.append(store.close)
     return store
@@ -328,12 +353,26 @@ def _feed(account: Account, api: UpstoxApi, universe: Universe, tap: InboxTap | 
 
 
 def _tap(
-    request: Request, folder: Path, beginning: Beginning, universe: Universe, cleanup: list[Callable[[], Any]]
+    request: Request,
+    account: Account,
+    beginning: Beginning,
+    universe: Universe,
+    cleanup: list[Callable[[], Any]],
 ) -> InboxTap | None:
     """The recorder of the inbox, where one is wanted."""
     if not request.record:
         return None
-    tap = InboxTap(recording_path(folder / "recordings", beginning.begin_ns), beginning, universe)
+    storage, data_dir = request.settings.storage, request.place.data_dir
+    prune(data_dir, storage.record_keep_days, ist_date(beginning.begin_ns))
+    tap = InboxTap(
+        recording_path(folder_of(data_dir), beginning.begin_ns),
+        beginning,
+        universe,
+        about("run", account.mode.value, account.folder),
+        # A simulated exchange can wait for the disk; a live one must not.
+        lossless=account.hosts.is_loopback,
+        max_bytes=round(storage.record_max_gb * 2**30),
+    )
     cleanup.append(tap.recorder.close)
     log.info("the inbox is recorded in %s", tap.path)
     return tap
@@ -345,16 +384,9 @@ def _broker(
     """The broker of the mode's table: paper fed with live quotes, or the account itself."""
     if account.mode is not Mode.PAPER:
         return UpstoxBroker(api, account.clock)
-
-    def phase(instrument: Instrument, t_ns: int) -> str:
-        try:
-            return phase_word(calendar.phase(segment_of(calendar, instrument, ist_date(t_ns)), t_ns))
-        except (CalendarUnknown, ValueError):
-            return "CLOSED"
-
     return PaperBroker(
         universe.instruments,
-        phase,
+        paper_phase(calendar),
         capital=Money(capital + past.earned),
         positions=past.carried.values(),
         orders=[

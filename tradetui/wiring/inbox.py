@@ -18,6 +18,7 @@ from tradetui.brokers.upstox.decoder import Decoder
 from tradetui.config import Config
 from tradetui.desk.guard import Memory
 from tradetui.domain.calendar import IST, Calendar
+from tradetui.domain.calendar.layers import CalendarLayers
 from tradetui.domain.conversion import Conversion
 from tradetui.domain.errors import StorageError
 from tradetui.domain.events import Event
@@ -28,11 +29,12 @@ from tradetui.domain.portfolio import Opening
 from tradetui.domain.records import freeze
 from tradetui.domain.thawing import decode_event, encode, encode_event, thaw
 from tradetui.engine import Engine, EngineSettings
-from tradetui.feeds.recorder import SUFFIX, InboxReader, InboxRecord, InboxRecorder, RecordKind
+from tradetui.feeds.recorder import InboxRecorder
 from tradetui.feeds.replay import recorded_events
 from tradetui.market.universe import Universe
 from tradetui.risk.facts import RiskState
 from tradetui.risk.limits import Limits
+from tradetui.storage.recording import MAX_BYTES, SUFFIX, InboxReader, InboxRecord, RecordKind
 from tradetui.wiring.restore import Past, give_back
 from tradetui.wiring.restore_plans import Plans
 from tradetui.wiring.settings import charge_from, strategies_from
@@ -56,6 +58,7 @@ class Beginning:
         silence_s: Exchange seconds without a frame after which the feed counts as down.
         orders, openings, filled_before, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
         signals: How many the day has had, so that their numbers go on.
+        calendar: What was laid over the shipped calendar.
         gtts, conversions, moves, plans: As in `restore.Past`; ``moves_after`` says how many trades came before each move.
     """
 
@@ -81,6 +84,7 @@ class Beginning:
     moves: tuple[Conversion, ...] = ()
     moves_after: tuple[int, ...] = ()
     plans: Plans = field(default_factory=Plans)
+    calendar: CalendarLayers = field(default_factory=CalendarLayers)
 
     def with_past(self, past: Past) -> Beginning:
         """The same with the day so far."""
@@ -147,17 +151,30 @@ class InboxTap:
         path: The file to make.
         beginning: What the engine was made with.
         universe: Instruments by slot; may grow while running.
+        about: What people want to know of the recording; see `wiring.recordings`.
+        lossless: Wait for a slow disk instead of ending the recording.
+        max_bytes: Size on the disk at which it ends.
 
     Raises:
         StorageError: The file cannot be made.
     """
 
-    def __init__(self, path: Path, beginning: Beginning, universe: Universe) -> None:
+    def __init__(
+        self,
+        path: Path,
+        beginning: Beginning,
+        universe: Universe,
+        about: Mapping[str, Any] | None = None,
+        *,
+        lossless: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self.path = path
-        self.recorder = InboxRecorder(path, encode_event)
+        self.recorder = InboxRecorder(path, encode_event, lossless=lossless, max_bytes=max_bytes)
         self._universe = universe
         self._known = len(beginning.instruments)
-        self._note(beginning.begin_ns, {"version": VERSION, "beginning": freeze(beginning)})
+        header = {"version": VERSION, "about": dict(about or {}), "beginning": freeze(beginning)}
+        self._note(beginning.begin_ns, header)
 
     def __call__(self, event: Event) -> None:
         """Write an event that the engine is about to take."""
@@ -208,7 +225,7 @@ class RecordedRun:
         self.universe = Universe()
         self._records = iter(self.reader)
         self.beginning = self._beginning(path)
-        self.engine = self.beginning.engine(Calendar.default(), self.universe)
+        self.engine = self.beginning.engine(self.beginning.calendar.calendar(), self.universe)
 
     def events(self) -> Iterator[Event]:
         """Every event in the order in which it was taken. Once only.
@@ -226,6 +243,10 @@ class RecordedRun:
         said = json.loads(first.payload)
         if said.get("version") != VERSION:
             raise StorageError(f"{path.name} was recorded by another version of this program")
+        if "beginning" not in said:
+            raise StorageError(
+                f"{path.name} holds market data only: no run, and so no journal, belongs to it"
+            )
         beginning: Beginning = thaw(Beginning, said["beginning"])
         return beginning
 

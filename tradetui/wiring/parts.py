@@ -14,6 +14,7 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.records import Record
+from tradetui.domain.replay import ReplayView, Steer
 from tradetui.domain.view import Mode
 from tradetui.engine import Engine
 from tradetui.journal import ContentHash
@@ -80,6 +81,21 @@ class LeasePort(Protocol):
         """Nobody writes orders any more, and nobody needs to watch."""
 
 
+class ReplayPort(Protocol):
+    """What the runtime needs of a replay. On the loop only."""
+
+    def view(self) -> ReplayView:
+        """How it stands."""
+        ...
+
+    def steer(self, steer: Steer) -> str:
+        """Do what was asked, and say it in words; raises `UsageError` when it cannot be done."""
+        ...
+
+    async def rest(self) -> None:
+        """Return when it stands still."""
+
+
 @dataclass(slots=True)
 class Parts:
     """The parts of one run.
@@ -106,6 +122,7 @@ class Parts:
         bands: Asks the broker for the price bands of some instruments.
         budgets: Requests used of the broker's limits, orders first.
         inquiries: Questions about the account that people ask.
+        replay: Steers the recording that is played; ``None`` where nothing is replayed.
     """
 
     mode: Mode
@@ -136,3 +153,4 @@ class Parts:
     bands: Callable[[Sequence[str]], Awaitable[Sequence[DayBand]]] | None = None
     budgets: Callable[[], tuple[Budget, ...]] | None = None
     inquiries: Inquiries | None = None
+    replay: ReplayPort | None = None

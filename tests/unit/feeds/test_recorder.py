@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +23,18 @@ from tradetui.brokers.upstox.decoder import Decoder, MarketInfo
 from tradetui.domain.errors import FeedError, StorageError
 from tradetui.domain.events import Event, FeedEvent, FeedState, MarketStatusEvent, TickEvent, TimeEvent
 from tradetui.domain.market_data import TickBatch
-from tradetui.feeds.recorder import MAGIC, InboxReader, InboxRecord, InboxRecorder, RecordKind
+from tradetui.feeds.recorder import InboxRecorder
 from tradetui.feeds.replay import recorded_events
+from tradetui.storage import recording
+from tradetui.storage.recording import (
+    MAGIC,
+    InboxReader,
+    InboxRecord,
+    RecordingWriter,
+    RecordKind,
+    Totals,
+    read_trailer,
+)
 
 
 def encode(event: Event) -> bytes:
@@ -122,11 +134,22 @@ def test_time_that_passes_flushes(path: Path) -> None:
     now = 0.0
     recorder = InboxRecorder(path, encode, now_s=lambda: now)
     recorder.record(TimeEvent(1))
-    assert list(InboxReader(path)) == []
     now = 0.6
     recorder.record(TimeEvent(2))
-    assert [record.t_ns for record in InboxReader(path)] == [1, 2]
+    until(lambda: [record.t_ns for record in InboxReader(path)] == [1, 2])
     recorder.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for the recording's thread."""
+    for _ in range(10_000):
+        try:
+            if holds():
+                return
+        except StorageError:
+            pass  # the magic is not written yet
+        time.sleep(0.001)
+    raise AssertionError("never came")
 
 
 def write_some(path: Path, count: int = 40) -> list[InboxRecord]:
@@ -135,7 +158,7 @@ def write_some(path: Path, count: int = 40) -> list[InboxRecord]:
         recorder.record(TimeEvent(number))
         recorder.note(number, bytes([number % 256]) * number)
         if number % 5 == 0:
-            recorder.flush()
+            recorder.settle()
     recorder.close()
     return list(InboxReader(path))
 
@@ -163,10 +186,9 @@ def test_every_cut_leaves_a_whole_beginning(path: Path, tmp_path: Path) -> None:
 
 def test_what_was_flushed_is_there_after_a_crash(path: Path) -> None:
     recorder = InboxRecorder(path, encode, now_s=lambda: 0.0)
-    assert list(InboxReader(path)) == []
     for number in range(10):
         recorder.record(TimeEvent(number))
-    recorder.flush()
+    recorder.settle()
     reader = InboxReader(path)
     assert [record.t_ns for record in reader] == list(range(10))
     assert not reader.clean
@@ -210,28 +232,96 @@ def test_an_absent_or_present_file_is_said(path: Path) -> None:
     assert path.read_bytes() == b"mine"
 
 
-def test_a_full_disk_ends_the_recording_and_not_the_run(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Full:
-        """A file on a full disk."""
+def refusing(error: int) -> Callable[[int], None]:
+    def sync(handle: int) -> None:
+        raise OSError(error, os.strerror(error))
 
-        def __init__(self, inner: Any) -> None:
-            self.inner = inner
+    return sync
 
-        def write(self, data: bytes) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.inner, name)
-
+def test_a_full_disk_ends_the_recording_and_not_the_run(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorder = InboxRecorder(path, encode)
-    recorder._file = Full(recorder._file)  # type: ignore[assignment]
+    recorder.record(TimeEvent(1))
+    recorder.settle()
+    monkeypatch.setattr(recording, "_make_durable", refusing(errno.ENOSPC))
     with caplog.at_level(logging.ERROR):
-        recorder.record(TimeEvent(1))
-        recorder.flush()
         recorder.record(TimeEvent(2))
+        recorder.settle()
+        recorder.record(TimeEvent(3))
         recorder.close()
     assert recorder.error == "No space left on device"
     assert caplog.text.count("the recording ended early") == 1
+    assert not read_trailer(path)
+    assert next(iter(InboxReader(path))).t_ns == 1
+
+
+def test_every_batch_is_durable_before_the_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = recording._make_durable
+    monkeypatch.setattr(
+        recording, "_make_durable", lambda handle: (seen.append(os.fstat(handle).st_size), real(handle))[1]
+    )
+    writer = RecordingWriter(path)
+    for number in range(40):
+        writer.put(RecordKind.FRAME, number + 1, os.urandom(100_000))
+    writer.close()
+    # Magic, three batches of a megabyte, the rest.
+    assert len(seen) == 5
+    assert seen == sorted(set(seen))
+    assert read_trailer(path) == writer.totals == Totals(1, 40, 40, 40, 0, 0, 4_000_000)
+
+
+def test_a_disk_that_falls_behind_ends_a_live_recording_and_holds_up_a_lossless_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(recording, "_make_durable", lambda handle: (go_on.wait(30), None)[1])
+    monkeypatch.setattr(recording, "_MOST_QUEUED", 3_000_000)
+    live, patient = RecordingWriter(tmp_path / "live"), RecordingWriter(tmp_path / "patient", lossless=True)
+    frame_ = bytes(1_100_000)
+    for number in range(5):
+        live.put(RecordKind.FRAME, number, frame_)
+    assert live.error == "the disk is too slow"
+    held = threading.Thread(target=lambda: [patient.put(RecordKind.FRAME, n, frame_) for n in range(5)])
+    held.start()
+    held.join(0.2)
+    assert held.is_alive()
+    go_on.set()
+    held.join(30)
+    patient.close()
+    assert not patient.error
+    assert len(list(InboxReader(tmp_path / "patient"))) == 5
+
+
+def test_a_recording_ends_at_its_largest_size_and_says_so(path: Path) -> None:
+    writer = RecordingWriter(path, max_bytes=2_500_000)
+    for number in range(60):
+        writer.put(RecordKind.FRAME, number + 1, os.urandom(100_000))
+        if number % 10 == 9:
+            writer.settle()
+    writer.close()
+    assert "largest size" in writer.error
+    kept = list(InboxReader(path))
+    assert 20 <= len(kept) < 60
+    assert path.stat().st_size < 4_500_000
+
+
+def test_the_trailer_tells_without_reading_and_other_tools_pass_over_it(path: Path) -> None:
+    writer = RecordingWriter(path)
+    for second in (1, 2, 3, 30, 31, 100):
+        writer.put(RecordKind.FRAME, second * 1_000_000_000, b"x" * second)
+    writer.put(RecordKind.TIME, 500_000_000_000)
+    assert read_trailer(path) is None
+    writer.close()
+    totals = read_trailer(path)
+    assert totals == Totals(1_000_000_000, 100_000_000_000, 6, 7, 2, 69_000_000_000, 167)
+    with path.open("rb") as file:
+        plain = zstandard.ZstdDecompressor().stream_reader(file).read()
+    assert plain.startswith(MAGIC)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_trailer(path) is None
 
 
 def test_a_decoder_that_cannot_read_a_recorded_frame_says_so(path: Path) -> None:

@@ -178,5 +178,44 @@ def to_instrument(row: Mapping[str, Any]) -> Instrument:
     )
 
 
+def to_row(instrument: Instrument) -> MasterRow:
+    """The row of the instrument file that `to_instrument` reads as this instrument."""
+    row: MasterRow = {
+        "segment": instrument.segment,
+        "name": instrument.name,
+        "exchange": instrument.exchange,
+        "instrument_key": instrument.key,
+        "trading_symbol": instrument.symbol,
+        "instrument_type": instrument.series or instrument.kind.value,
+        "exchange_token": instrument.exchange_token or split_key(instrument.key)[1],
+    }
+    if instrument.kind is InstrumentKind.INDEX:
+        return row
+    row |= {
+        "tick_size": instrument.tick_size / _PAISA,
+        "lot_size": instrument.lot_size,
+        "freeze_quantity": float(instrument.freeze_qty),
+        "qty_multiplier": float(instrument.multiplier),
+    }
+    if instrument.kind is InstrumentKind.EQUITY:
+        return row | {
+            "isin": instrument.isin,
+            "short_name": instrument.short_name or instrument.symbol,
+            "security_type": "NORMAL",
+            "cas_eligible": instrument.cas_eligible,
+        }
+    is_index = "_INDEX|" in instrument.underlying_key
+    row |= {
+        "minimum_lot": instrument.lot_size,
+        "weekly": False,
+        "strike_price": (instrument.strike or 0) / SCALE,
+        "underlying_symbol": instrument.name,
+        "asset_symbol": instrument.name,
+        "underlying_key": instrument.underlying_key,
+        "underlying_type": "INDEX" if is_index else "EQUITY",
+    }
+    return row if instrument.expiry is None else row | {"expiry": expiry_ms(instrument.expiry)}
+
+
 _OPTIONS = (InstrumentKind.CALL, InstrumentKind.PUT)
 _DERIVED = ("INDEX", "FUT", "CE", "PE")

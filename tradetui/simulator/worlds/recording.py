@@ -1,7 +1,8 @@
 """Reading recorded feed files, line by line, without holding a file in memory.
 
-Two formats: ``*.jsonl.gz``, one JSON object a line (``rx_ms`` is the recorder's clock, the rest is the
-protobuf-JSON shape of a frame), and ``*.pb.gz``, binary frames each preceded by its length as a varint.
+Our own recordings (``*.inbox.zst``, see `storage.recording`), and two formats of others: ``*.jsonl.gz``, one JSON
+object a line (``rx_ms`` is the recorder's clock, the rest is the protobuf-JSON shape of a frame), and ``*.pb.gz``,
+binary frames each preceded by its length as a varint.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,9 @@ from typing import Any, BinaryIO, cast
 
 from google.protobuf.message import DecodeError
 
-from tradetui.domain.errors import UsageError
+from tradetui.domain.errors import DomainError, StorageError, UsageError
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.thawing import thaw
 from tradetui.pb.market_feed_v3_pb2 import (
     LTPC,
     Feed,
@@ -28,6 +32,9 @@ from tradetui.pb.market_feed_v3_pb2 import (
     RequestMode,
     Type,
 )
+from tradetui.storage.recording import SUFFIX, InboxReader, RecordKind, read_trailer
+
+log = logging.getLogger(__name__)
 
 RECORDER_LAG_MS = 5_950
 """How slow the recorder's clock was: the floor of ``rx_ms - ltt`` in the recordings (`design.md` 8)."""
@@ -49,7 +56,7 @@ class RecordedFrame:
 
 
 def read_frames(path: Path) -> Iterator[RecordedFrame]:
-    """Yield the frames of one recorded file (``.jsonl.gz``, ``.jsonl`` or ``.pb.gz``) in recorded order.
+    """Yield the frames of one recorded file (``.inbox.zst``, ``.jsonl.gz``, ``.pb.gz``) in recorded order.
 
     Raises:
         UsageError: The file's kind is not known, or a line or frame in it is damaged.
@@ -58,7 +65,33 @@ def read_frames(path: Path) -> Iterator[RecordedFrame]:
         return _read_json(path)
     if path.name.endswith((".pb.gz", ".pb")):
         return _read_binary(path)
-    raise UsageError(f"not a recording: {path.name}", "recordings end in .jsonl.gz or .pb.gz")
+    if is_recording(path):
+        return _read_own(path)
+    raise UsageError(f"not a recording: {path.name}", "recordings end in .inbox.zst, .jsonl.gz or .pb.gz")
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is a recording of our own format."""
+    return path.name.endswith(SUFFIX)
+
+
+def instruments_of(path: Path) -> list[Instrument]:
+    """Contract terms that a recording of our own brings along: reads it through.
+
+    Raises:
+        UsageError: It is damaged before its header.
+    """
+    found: list[Instrument] = []
+    try:
+        for record in InboxReader(path):
+            if record.kind is RecordKind.NOTE:
+                said = json.loads(record.payload)
+                rows = said.get("instruments") or said.get("beginning", {}).get("instruments", [])
+                rows += [said["instrument"]] if "instrument" in said else []
+                found += [thaw(Instrument, row) for row in rows]
+    except (StorageError, DomainError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path.name}: its notes cannot be read: {error}") from error
+    return found
 
 
 def merge_frames(paths: Sequence[Path]) -> Iterator[RecordedFrame]:
@@ -67,15 +100,15 @@ def merge_frames(paths: Sequence[Path]) -> Iterator[RecordedFrame]:
 
 
 def recorded_files(path: Path) -> list[Path]:
-    """The recordings that a path means: the file itself, or a directory's ``*.jsonl.gz`` by name.
+    """The recordings that a path means: the file itself, or a directory's by name, all of one format.
 
     Raises:
         UsageError: There is nothing to replay.
     """
     if path.is_dir():
-        files = sorted(path.glob("*.jsonl.gz"))
+        files = sorted(path.glob("*.jsonl.gz")) or sorted(path.glob(f"*{SUFFIX}"))
         if not files:
-            raise UsageError(f"no *.jsonl.gz recordings in {path}")
+            raise UsageError(f"no *.jsonl.gz or *{SUFFIX} recordings in {path}")
         return files
     if not path.is_file():
         raise UsageError(f"no such recording: {path}")
@@ -88,6 +121,8 @@ def last_time_ms(path: Path) -> int:
     Raises:
         UsageError: The file is damaged.
     """
+    if is_recording(path) and (totals := read_trailer(path)) is not None:
+        return totals.last_ns // 1_000_000
     if not path.name.endswith((".jsonl.gz", ".jsonl")):
         return max((frame.t_ms for frame in read_frames(path)), default=0)
     line = b"{}"
@@ -118,6 +153,24 @@ def _read_json(path: Path) -> Iterator[RecordedFrame]:
                     yield RecordedFrame(row["rx_ms"] + RECORDER_LAG_MS, feeds)
         except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as error:
             raise UsageError(f"{path.name}: damaged at line {number}: {error!r}") from error
+
+
+def _read_own(path: Path) -> Iterator[RecordedFrame]:
+    """Frames of a recording; one that was cut ends where it was cut, and that is said."""
+    reader = InboxReader(path)
+    number = 0
+    try:
+        for number, record in enumerate(reader, 1):  # noqa: B007
+            if record.kind is not RecordKind.FRAME:
+                continue
+            frame = FeedResponse.FromString(record.payload)
+            if frame.type != Type.market_info and frame.feeds:
+                feeds = {key: frame.feeds[key] for key in sorted(frame.feeds)}
+                yield RecordedFrame(record.t_ns // 1_000_000, feeds)
+    except (StorageError, DecodeError) as error:
+        raise UsageError(f"{path.name}: damaged at record {number}: {error}") from error
+    if reader.damage:
+        log.warning("%s ends early: %s", path.name, reader.damage)
 
 
 def _read_binary(path: Path) -> Iterator[RecordedFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,18 @@ from tradetui.domain.market_data import Candle
 from tradetui.pb.market_feed_v3_pb2 import Feed
 from tradetui.simulator.merging import merge
 from tradetui.simulator.worlds.base import WorldUpdate
-from tradetui.simulator.worlds.inference import Sample, infer_terms, load_master, to_instrument
+from tradetui.simulator.worlds.inference import (
+    MasterRow,
+    Sample,
+    infer_terms,
+    load_master,
+    to_instrument,
+    to_row,
+)
 from tradetui.simulator.worlds.recording import (
     RecordedFrame,
+    instruments_of,
+    is_recording,
     last_time_ms,
     merge_frames,
     read_frames,
@@ -27,6 +36,7 @@ from tradetui.simulator.worlds.recording import (
 _SAMPLE_FRAMES = 400
 _SAMPLE_SHARED_FRAMES = 20_000
 """A binary recording holds many instruments; each must be met in its head to be listed."""
+_SAMPLE_OWN_FRAMES = 1_000_000
 _MS = 1_000_000
 
 
@@ -38,9 +48,9 @@ class ReplayWorld:
     never steps back.
 
     Args:
-        path: One ``.jsonl.gz`` or ``.pb.gz`` file, or a directory of ``*.jsonl.gz`` (merged by time).
+        path: One ``.inbox.zst`` (our own), ``.jsonl.gz`` or ``.pb.gz`` file, or a directory of them (merged by time).
         master: An instrument file (Upstox's ``complete.json.gz``) that gives the contract terms; without it
-            they are inferred from file names, prices and quantities.
+            they are those of our own recording, or inferred from file names, prices and quantities.
 
     Raises:
         UsageError: There is nothing to replay, or a file is damaged.
@@ -52,7 +62,7 @@ class ReplayWorld:
         samples: dict[str, Sample] = {}
         for file in self._files:
             self._sample(file, samples)
-        rows = load_master(master, samples) if master is not None else {}
+        rows = load_master(master, samples) if master is not None else self._own_terms(samples)
         self._start_ms = min(frame.t_ms for frame in self._first.values())
         day = ist_date(self._start_ms * _MS)
         self._rows = [rows.get(key) or infer_terms(key, sample, day) for key, sample in samples.items()]
@@ -135,8 +145,12 @@ class ReplayWorld:
 
     def _sample(self, file: Path, samples: dict[str, Sample]) -> None:
         """Look at the head of a file: which instruments, what prices and quantities."""
-        stem, binary = file.name.partition(".")[0], ".pb" in file.suffixes
+        stem = file.name.partition(".")[0]
+        binary = ".pb" in file.suffixes or is_recording(file)
         limit = _SAMPLE_SHARED_FRAMES if binary else _SAMPLE_FRAMES
+        # A recording of our own says which instruments it holds: it is read until each of them was met.
+        listed = {one.key for one in instruments_of(file)} if is_recording(file) else set()
+        limit = _SAMPLE_OWN_FRAMES if listed else limit
         own: dict[str, Sample] = {}
         for frame in islice(read_frames(file), limit):
             for key, feed in frame.feeds.items():
@@ -144,10 +158,17 @@ class ReplayWorld:
                     self._first[key] = frame
                     own[key] = samples[key] = Sample(stem)
                 samples[key].add(feed)
+            if listed and listed <= own.keys():
+                break
         if not own and not self._first:
             raise UsageError(f"{file.name} holds no frames")
         for sample in own.values():
             sample.shared_file = len(own) > 1 or binary
+
+    def _own_terms(self, keys: Container[str]) -> dict[str, MasterRow]:
+        """Contract terms that recordings of our own bring along."""
+        own = [one for file in self._files if is_recording(file) for one in instruments_of(file)]
+        return {one.key: to_row(one) for one in own if one.key in keys}
 
     def _pull(self) -> None:
         """Read ahead by one update."""
