@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _READ_WAIT_S: Final = 20.0
+"""Longest wait for our own limit on requests while the program runs: the next reading comes soon enough."""
 _HOLDINGS_EVERY_NS: Final = 120 * 1_000_000_000
 _GTTS_EVERY_NS: Final = 30 * 1_000_000_000
 """Without a GTT of ours at work; with one, the book is read with every snapshot."""
@@ -62,6 +63,8 @@ class AccountReader:
         self.tag_of: dict[str, str] = {}
         """Our tag by the broker's order id."""
         self._holder = ""
+        self.patience_s = _READ_WAIT_S
+        """Longest wait for our own limit on requests, seconds."""
         self.may_sell_holdings: bool | None = None
         """Delivery sales need no further authorisation (DDPI or POA); ``None`` when not known."""
 
@@ -270,7 +273,7 @@ class AccountReader:
         return parse.funds_v2((await self._read(ep.FUNDS_V2)).data)
 
     async def _read(self, endpoint: ep.Endpoint, *query: tuple[str, str]) -> Reply:
-        return await self._api.call(endpoint, query=query, max_wait_s=_READ_WAIT_S)
+        return await self._api.call(endpoint, query=query, max_wait_s=self.patience_s)
 
     async def _optional(self, read: Callable[[], Awaitable[T | None]], what: str) -> T | None:
         try:

@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 _STREAM_WAIT_S: Final = 5.0
 _CLOSE_WAIT_S: Final = 5.0
 _MORE_READS: Final = 2
+_START_WAIT_S: Final = 150.0
+"""A start waits longer for our own limit on requests, which an earlier run may have used up: positions may be open."""
+_SAY_SLOW_S: Final = 3.0
 
 
 class UpstoxBroker:
@@ -115,13 +118,26 @@ class UpstoxBroker:
             async with asyncio.timeout(_STREAM_WAIT_S):
                 await self._stream.connected.wait()
         try:
-            await self._snapshot(patient=True)
+            await self._first_snapshot()
         except BrokerError as error:
             if error.code not in SHUT_CODES:
                 raise
             # At night the books are shut, and a program can be started all the same: they are read when they open.
             self._say_unread(error, "at the start")
         self._started = True
+
+    async def _first_snapshot(self) -> None:
+        usual, self._reader.patience_s = self._reader.patience_s, _START_WAIT_S
+        slow = asyncio.get_running_loop().call_later(
+            _SAY_SLOW_S,
+            log.warning,
+            "the account is still being read: the broker is slow, or our own limit on requests is used up for a while",
+        )
+        try:
+            await self._snapshot(patient=True)
+        finally:
+            slow.cancel()
+            self._reader.patience_s = usual
 
     def submit(self, command: Command) -> None:
         """Take a command and return at once."""

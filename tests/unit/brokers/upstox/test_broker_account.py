@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from tests.unit.brokers.upstox.session import KEY, Session, session
 from tests.unit.exchange.support import order, rs
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import requests_out
-from tradetui.brokers.upstox.governor import Lane
+from tradetui.brokers.upstox.governor import Governor, Lane, Window
 from tradetui.domain.conversion import ConversionStatus
+from tradetui.domain.errors import RateLimited
 from tradetui.domain.events import (
     AccountSnapshot,
     GttUpdate,
@@ -330,3 +332,29 @@ def _modify(urgent: bool) -> ModifyOrder:
 )
 def test_what_protects_or_closes_may_use_the_reserve(command: requests_out.Write, lane: Lane) -> None:
     assert requests_out.prepare(command).lane is lane
+
+
+async def test_r1_a_start_waits_for_our_own_limit_on_requests_that_a_killed_run_used_up() -> None:
+    s = Session()
+    await s.open_market()
+    now, waited = 0.0, list[float]()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        waited.append(seconds)
+        await asyncio.sleep(0)
+
+    s.api.governor = Governor(reads=(Window(60.0, 3, 3),), now_s=lambda: now, sleep=sleep)
+    for _ in range(3):
+        await s.api.governor.acquire(ep.ORDER_BOOK.path)
+    try:
+        await s.broker.start(s.hear)
+        assert s.of(AccountSnapshot), "the account was read all the same"
+        assert sum(waited) == pytest.approx(60.0), "longer than a running program waits"
+        await s.broker._reader.orders()
+        await s.broker._reader.orders()
+        with pytest.raises(RateLimited):
+            await s.broker._reader.orders()
+    finally:
+        await s.stop()
