@@ -6,7 +6,7 @@ naming the nearest known one. Secrets are never settings: they live in the keyri
 
 | file | what is in it |
 |---|---|
-| `sections.py`, `risk.py` | the settings |
+| `sections.py`, `risk.py`, `calendar.py` | the settings |
 | `about.py` | how one is declared |
 | `load.py` | reading and checking the file |
 | `words.py` | the example file and the reference |
@@ -14,12 +14,14 @@ naming the nearest known one. Secrets are never settings: they live in the keyri
 """
 
 from tradetui.config.about import About, range_words, setting
+from tradetui.config.calendar import OWN_FILE, OwnCalendar
 from tradetui.config.home import Home, home
 from tradetui.config.load import clock_seconds, load, parse
 from tradetui.config.risk import Risk
 from tradetui.config.sections import (
     Account,
     Config,
+    History,
     Logs,
     OpeningRange,
     Screen,
@@ -34,12 +36,15 @@ from tradetui.config.sections import (
 from tradetui.config.words import example, walk
 
 __all__ = [
+    "OWN_FILE",
     "About",
     "Account",
     "Config",
     "Home",
+    "History",
     "Logs",
     "OpeningRange",
+    "OwnCalendar",
     "Risk",
     "Screen",
     "Simulator",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tradetui.config.about import About, range_words
+from tradetui.config.calendar import check as check_calendar
 from tradetui.config.sections import Config
 from tradetui.config.words import walk
 from tradetui.domain.errors import ConfigError
@@ -122,7 +123,8 @@ def _text(value: Any, about: About, said: str) -> str:
 
 
 def _check_whole(config: Config, source: str) -> None:
-    """Rules that need more than one setting."""
+    """Rules that need more than one setting, or know what a text should hold."""
+    check_calendar(config.calendar, source)
     risk = config.risk
     if clock_seconds(risk.window_start) >= clock_seconds(risk.window_end):
         raise ConfigError(f"{source}: risk.window_start must be before risk.window_end")

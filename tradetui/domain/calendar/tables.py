@@ -140,7 +140,9 @@ def parse_phases(raw: Iterable[Sequence[str]]) -> tuple[PhaseSpec, ...]:
     last_end = 0
     for phase in phases:
         if phase.start_minute < last_end or phase.end_minute <= phase.start_minute:
-            began, ended = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (phase.start_minute, phase.end_minute))
+            began, ended = (
+                f"{minute // 60:02d}:{minute % 60:02d}" for minute in (phase.start_minute, phase.end_minute)
+            )
             raise DomainError(f"the phase {began}-{ended} runs backwards, or overlaps the one before it")
         last_end = phase.end_minute
     return phases
