@@ -322,6 +322,9 @@ def _source_of(name: str) -> Path | None:
     return None
 
 
+_MADE = re.compile(r"^CREATE (?:OR REPLACE )?(TABLE|VIEW) (?:IF NOT EXISTS )?([\w.]+)", re.MULTILINE)
+
+
 def tables() -> str:
     """Tables and views of the two database files, with the comments of their columns."""
     text = (ROOT / "tradetui" / "storage" / "schema.sql").read_text(encoding="utf-8")
@@ -329,8 +332,8 @@ def tables() -> str:
     for part in text.split("-- database: ")[1:]:
         name, _, body = part.partition("\n")
         out += [f"## {name.strip()}.duckdb", ""]
-        notes = dict(re.findall(r"COMMENT ON (?:TABLE|VIEW) (\w+) IS '((?:[^']|'')*)'", body))
-        for kind, found in re.findall(r"^CREATE (TABLE|VIEW) (\w+)", body, re.MULTILINE):
+        notes = dict(re.findall(r"COMMENT ON (?:TABLE|VIEW) ([\w.]+) IS '((?:[^']|'')*)'", body))
+        for kind, found in _MADE.findall(body):
             words = notes.get(found, "").replace("''", "'")
             out += [f"### {found}", "", f"{kind.capitalize()}. {words}{'.' if words else ''}".strip(), ""]
             columns = re.findall(rf"COMMENT ON COLUMN {found}\.(\w+) IS '((?:[^']|'')*)'", body)

@@ -33,6 +33,13 @@ _DELETE_BARS: Final = """
       AND bars.start BETWEEN ? AND ?
 """
 
+_SUPERSEDE: Final = """
+    INSERT INTO superseded_bars
+    SELECT DISTINCT b.instrument_id, b."interval", b.start, b.source = 'broker' FROM {batch} b
+    WHERE b.session IN (SELECT session FROM archive_files WHERE kind = 'bars')
+"""
+"""A bar of an archived day that is written again stands for the one in the archive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -155,7 +162,7 @@ class MarketWriter:
                 "INSERT INTO instruments BY NAME SELECT * FROM instrument_batch "
                 "ON CONFLICT (instrument_id) DO UPDATE SET "
                 "last_seen = greatest(last_seen, EXCLUDED.last_seen), symbol = EXCLUDED.symbol, "
-                "name = EXCLUDED.name, series = EXCLUDED.series, lot_size = EXCLUDED.lot_size, "
+                "name = EXCLUDED.name, kind = EXCLUDED.kind, series = EXCLUDED.series, lot_size = EXCLUDED.lot_size, "
                 "tick_size = EXCLUDED.tick_size, freeze_qty = EXCLUDED.freeze_qty"
             )
         finally:
@@ -186,7 +193,11 @@ class MarketWriter:
         slots = chunk.head[0, : chunk.rows]
         ids = self._ids_by_slot(slots, int(chunk.stamp[0, 0]))
         unknown = int((ids < 0).sum())
-        self._insert("ticks", "tick_batch", to_arrow(chunk, ids, self._depth))
+        table = to_arrow(chunk, ids, self._depth)
+        # Rows of one instrument beside each other: the file is a fifth smaller (ADR 0013), and the order of time
+        # holds from batch to batch.
+        place = np.argsort(ids[ids >= 0], kind="stable")
+        self._insert("ticks", "tick_batch", table.take(place))
         self.unknown += unknown
         return chunk.rows - unknown
 
@@ -274,10 +285,17 @@ class MarketWriter:
 
     def _stored(self, number: int, interval: str, first_ms: int, last_ms: int) -> list[tuple[Any, ...]]:
         columns = self._con.execute(
-            "SELECT epoch_ms(start) AS ms, open, high, low, close, volume, oi FROM bars WHERE instrument_id = ? "
-            "AND \"interval\" = ? AND source = 'broker' "
-            "AND start BETWEEN make_timestamptz(?) AND make_timestamptz(?)",
-            [number, interval, first_ms * 1000, last_ms * 1000],
+            "SELECT epoch_ms(start) AS ms, open, high, low, close, volume, oi FROM whole.bars "
+            "WHERE instrument_id = ? AND \"interval\" = ? AND source = 'broker' "
+            "AND start BETWEEN make_timestamptz(?) AND make_timestamptz(?) AND session BETWEEN ? AND ?",
+            [
+                number,
+                interval,
+                first_ms * 1000,
+                last_ms * 1000,
+                ist_date(first_ms * _NS_PER_MS),
+                ist_date(last_ms * _NS_PER_MS),
+            ],
         ).fetchnumpy()
         return list(zip(*(columns[name].tolist() for name in columns), strict=True))
 
@@ -312,6 +330,7 @@ class MarketWriter:
             low, high = int(starts.min()), int(starts.max())
             self._con.execute(_DELETE_BARS.replace("?", "make_timestamptz(?)"), [low, high])
             self._con.execute("INSERT INTO bars BY NAME SELECT * FROM bar_batch")
+            self._con.execute(_SUPERSEDE.format(batch="bar_batch"))
         finally:
             self._con.unregister("bar_batch")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.candle_block import CandleBlock
 from tradetui.storage.columns import MAX_MS, MIN_MS
 
@@ -26,9 +27,9 @@ MOST_EXAMPLES: Final = 20
 _IST_MS: Final = 330 * 60_000
 _DAY_MS: Final = 86_400_000
 _STORED: Final = (
-    "SELECT epoch_ms(start) AS ms, open, high, low, close, volume, oi FROM bars "
+    "SELECT epoch_ms(start) AS ms, open, high, low, close, volume, oi FROM whole.bars "
     "WHERE instrument_id = ? AND \"interval\" = ? AND source = 'broker' "
-    "AND start BETWEEN make_timestamptz(?) AND make_timestamptz(?) ORDER BY start"
+    "AND start BETWEEN make_timestamptz(?) AND make_timestamptz(?) AND session BETWEEN ? AND ? ORDER BY start"
 )
 _DELETE: Final = (
     "DELETE FROM bars WHERE instrument_id = ? AND \"interval\" = ? AND source = 'broker' "
@@ -115,7 +116,14 @@ def _put_bars(
 ) -> Put:
     stored = connection.execute(
         _STORED,
-        [number, interval, int(block.start_ms[0]) * 1000, int(block.start_ms[-1]) * 1000],
+        [
+            number,
+            interval,
+            int(block.start_ms[0]) * 1000,
+            int(block.start_ms[-1]) * 1000,
+            ist_date(int(block.start_ms[0]) * 1_000_000),
+            ist_date(int(block.start_ms[-1]) * 1_000_000),
+        ],
     ).fetchnumpy()
     starts = np.asarray(stored["ms"], np.int64)
     theirs = np.column_stack([np.asarray(getattr(block, name), np.float64) for name in FIGURES])
@@ -174,6 +182,12 @@ def _insert(
         connection.execute(
             'INSERT INTO bars BY NAME SELECT ?::INTEGER AS instrument_id, ?::VARCHAR AS "interval", *, '
             "'broker' AS source, false AS gap FROM past_batch",
+            [number, interval],
+        )
+        # A bar of an archived day that is written again stands for the one in the archive.
+        connection.execute(
+            "INSERT INTO superseded_bars SELECT ?::INTEGER, ?::VARCHAR, start, true FROM past_batch "
+            "WHERE session IN (SELECT session FROM archive_files WHERE kind = 'bars')",
             [number, interval],
         )
     finally:

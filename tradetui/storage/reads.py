@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.exit_plan import Trail
 from tradetui.domain.market_data import I64, INTERVALS, BarSource, Candle
 from tradetui.domain.money import Money, Price
@@ -41,8 +42,9 @@ _BARS: Final = """
         WHERE key = $key AND ($expiry::DATE IS NULL OR expiry = $expiry::DATE)
         ORDER BY last_seen DESC, instrument_id DESC LIMIT 1
     )
-    SELECT start, session, open, high, low, close, volume, oi, source, gap FROM bars
+    SELECT start, session, open, high, low, close, volume, oi, source, gap FROM whole.bars
     WHERE instrument_id = (FROM id) AND "interval" = $interval
+      AND session BETWEEN $first_day::DATE AND $last_day::DATE
       AND start >= make_timestamptz($first) AND start < make_timestamptz($last)
       {only}
     QUALIFY row_number() OVER (PARTITION BY start ORDER BY (source = 'broker') DESC) = 1
@@ -156,7 +158,7 @@ def broker_bar_starts(
         expiry: Which contract of a reused key.
     """
     found = cursor.execute(
-        "SELECT epoch_ms(start) AS ms FROM bars WHERE instrument_id = (SELECT instrument_id FROM instruments "
+        "SELECT epoch_ms(start) AS ms FROM whole.bars WHERE instrument_id = (SELECT instrument_id FROM instruments "
         'WHERE key = $key AND expiry IS NOT DISTINCT FROM $expiry::DATE) AND "interval" = $interval '
         "AND source = 'broker' AND session BETWEEN $first AND $last ORDER BY start",
         {"key": key, "expiry": expiry, "interval": interval, "first": first, "last": last},
@@ -170,24 +172,29 @@ def _bars_sql(own: bool | None, order: str) -> str:
 
 
 def _params(key: str, interval: str, first_ms: int, last_ms: int, expiry: date | None) -> dict[str, Any]:
+    first, last = max(first_ms, 0) * 1000, min(last_ms * 1000, _FAR_US)
     return {
         "key": key,
         "interval": interval,
-        "first": max(first_ms, 0) * 1000,
-        "last": min(last_ms * 1000, _FAR_US),
+        "first": first,
+        "last": last,
+        # Files of the archive whose day lies outside are not even opened.
+        "first_day": ist_date(first * 1000),
+        "last_day": ist_date(max(first, last) * 1000),
         "expiry": expiry,
     }
 
 
 def last_tick(cursor: DuckDBPyConnection, key: str) -> LastTick | None:
     """The newest stored tick of an instrument that told a price."""
-    row = cursor.execute(
-        "SELECT epoch_us(ts), epoch_us(engine_ts), ltp, vtt, oi FROM ticks "
+    of_key = (
         "WHERE instrument_id = (SELECT instrument_id FROM instruments WHERE key = ? "
-        "ORDER BY last_seen DESC, instrument_id DESC LIMIT 1) AND ltp IS NOT NULL "
-        "ORDER BY engine_ts DESC, rowid DESC LIMIT 1",
-        [key],
-    ).fetchone()
+        "ORDER BY last_seen DESC, instrument_id DESC LIMIT 1) AND ltp IS NOT NULL ORDER BY engine_ts DESC"
+    )
+    wanted = "SELECT epoch_us(ts), epoch_us(engine_ts), ltp, vtt, oi FROM"
+    row = cursor.execute(f"{wanted} main.ticks {of_key}, rowid DESC LIMIT 1", [key]).fetchone()
+    if row is None:  # only then are files of the archive opened
+        row = cursor.execute(f"{wanted} whole.ticks {of_key}, vtt DESC LIMIT 1", [key]).fetchone()
     return None if row is None else LastTick(_utc(row[0]), _must(row[1]), row[2], row[3], row[4])
 
 
@@ -198,10 +205,10 @@ def day_totals(cursor: DuckDBPyConnection, key: str, session: date) -> DayTotals
     first = ns(session, "00:00") // 1000
     row = cursor.execute(
         "SELECT count(*), coalesce(max(vtt), 0), coalesce(max(ltp), 0), coalesce(min(ltp), 0), "
-        "epoch_us(min(engine_ts)), epoch_us(max(engine_ts)) FROM ticks "
+        "epoch_us(min(engine_ts)), epoch_us(max(engine_ts)) FROM whole.ticks "
         "WHERE instrument_id IN (SELECT instrument_id FROM instruments WHERE key = ?) "
-        "AND engine_ts >= make_timestamptz(?) AND engine_ts < make_timestamptz(?)",
-        [key, first, first + 86_400_000_000],
+        "AND engine_ts >= make_timestamptz(?) AND engine_ts < make_timestamptz(?) AND session = ?",
+        [key, first, first + 86_400_000_000, session],
     ).fetchone()
     assert row is not None
     return DayTotals(row[0], row[1], row[2], row[3], _utc(row[4]), _utc(row[5]))

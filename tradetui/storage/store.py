@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tradetui.domain.candle_block import CandleBlock
+from tradetui.domain.errors import StorageError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import I64, Candle, TickBatch
 from tradetui.domain.order import Fill, Order
 from tradetui.domain.records import Record
 from tradetui.storage import reads
+from tradetui.storage.archive import KINDS, Archive, Archived
 from tradetui.storage.columns import CHUNK_ROWS
 from tradetui.storage.database import Settings
+from tradetui.storage.keeper import Keep, Keeper
 from tradetui.storage.ledger import JournalReader, Numbered
 from tradetui.storage.market import DayStats, Merged
 from tradetui.storage.past import Put, asked_days
@@ -48,9 +51,10 @@ class Store:
         notices: What the user should know about the opening (damage, a changed layout), one line each.
     """
 
-    def __init__(self, ledger: LedgerThread, market: MarketThread) -> None:
+    def __init__(self, ledger: LedgerThread, market: MarketThread, keep: Keep | None = None) -> None:
         self._ledger = ledger
         self._market = market
+        self._keeper: Keeper | None = None
         self.notices: list[str] = []
         ledger.start()
         market.start()
@@ -62,6 +66,9 @@ class Store:
             raise
         for words in self.notices:
             log.warning("%s", words)
+        if keep is not None and market.archive is not None:
+            self._keeper = Keeper(market.cursor, market.archive, keep, lambda: market.newest_ns)
+            self._keeper.start()
 
     @classmethod
     def open(
@@ -76,6 +83,8 @@ class Store:
         interval_s: float = 0.5,
         chunk_rows: int = CHUNK_ROWS,
         lossless: bool = False,
+        ticks: bool = True,
+        keep: Keep | None = None,
     ) -> Store:
         """Open the files in a folder, making what is missing; returns when both can be used.
 
@@ -90,6 +99,8 @@ class Store:
             chunk_rows: Ticks in one of the buffers.
             lossless: When the buffers are full, `ticks` waits (5 s at most) instead of dropping: for replays at
                 full speed and back-tests, whose world can wait. A live run drops, counts and goes on.
+            ticks: Keep ticks at all.
+            keep: How long things are kept, for the housekeeping beside a run; ``None`` for none.
 
         Raises:
             StorageError: A file is in use by another program, is from a newer version, or the disk refuses.
@@ -110,7 +121,9 @@ class Store:
                 interval_s,
                 chunk_rows,
                 lossless,
+                ticks,
             ),
+            keep,
         )
 
     @classmethod
@@ -154,8 +167,14 @@ class Store:
         """What the two writers have done, and why they cannot write, if so."""
         return {"ledger": self._ledger.figures, "market": self._market.figures}
 
+    def lag_s(self) -> float:
+        """How long the oldest tick or bar that is not written yet has waited, seconds."""
+        return self._market.lag_s()
+
     def close(self) -> None:
         """Write what waits, then close both files."""
+        if self._keeper is not None:
+            self._keeper.stop()
         self._ledger.stop()
         self._market.stop()
 
@@ -259,6 +278,18 @@ class Store:
         """What the stored ticks of one IST date amount to."""
         with self._market.cursor() as cursor:
             return reads.day_totals(cursor, key, session)
+
+    def archive(self, before: date) -> list[Archived]:
+        """Move every day before ``before`` into the archive; see `archive.Archive`.
+
+        Raises:
+            StorageError: There is no file, or the disk refuses.
+        """
+        if self._market.archive is None:
+            raise StorageError("a store in memory has no archive")
+        with self._market.cursor() as cursor:
+            archive = Archive(cursor, self._market.archive)
+            return [one for kind in KINDS for one in archive.move(kind, before)]
 
     def fills(self, day: date | None = None) -> list[Fill]:
         """Fills of a journal day, or all, in the order they were booked."""

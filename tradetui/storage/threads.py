@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from tradetui.domain.errors import StorageError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle, TickBatch
 from tradetui.domain.records import Record
+from tradetui.storage import archive, upkeep
 from tradetui.storage.columns import CHUNK_ROWS, TickChunk
 from tradetui.storage.database import Opened, Settings, open_database, set_aside
 from tradetui.storage.ledger import JournalReader, Ledger, Numbered, Numbering
@@ -151,6 +153,7 @@ class MarketThread(Writer):
         interval_s: Longest wait of a row.
         chunk_rows: Rows of one buffer.
         lossless: Wait for room, within reason, instead of dropping: for worlds that can wait.
+        ticks: Keep ticks at all.
     """
 
     def __init__(
@@ -162,6 +165,7 @@ class MarketThread(Writer):
         interval_s: float = 0.5,
         chunk_rows: int = CHUNK_ROWS,
         lossless: bool = False,
+        ticks: bool = True,
     ) -> None:
         super().__init__("market writer", path, MARKET, settings, interval_s)
         self._instruments = instruments
@@ -169,15 +173,26 @@ class MarketThread(Writer):
         self._flush_rows = min(FLUSH_ROWS, chunk_rows)
         self._chunk_rows = chunk_rows
         self._lossless = lossless
+        self._ticks = ticks
         self._room = threading.Condition(self._lock)
         self._made = 2
         self._current: TickChunk | None = TickChunk(chunk_rows)
         self._spare: list[TickChunk] = [TickChunk(chunk_rows)]
         self._full: deque[TickChunk] = deque()
         self._bars: deque[Candle] = deque()
+        self._since: deque[float] = deque()
+        """When the first row of each chunk that waits came, and at the end that of the current one."""
+        self._bars_since = 0.0
+        self.archive = path.parent / archive.FOLDER if path is not None else None
+        """Folder of the Parquet files; ``None`` for a database in memory."""
+        self.newest_ns = 0
+        """Engine time of the newest frame."""
 
     def put_ticks(self, t_ns: int, batch: TickBatch) -> None:
         """Copy the ticks of a frame."""
+        self.newest_ns = t_ns
+        if not self._ticks:
+            return
         size = len(batch.slot)
         with self._lock:
             first = 0
@@ -188,6 +203,8 @@ class MarketThread(Writer):
                     if chunk is None:
                         self.figures.dropped += size - first
                         return
+                if not chunk.rows:
+                    self._since.append(time.monotonic())
                 first = chunk.append(t_ns, batch, first)
             current = self._current
             wake = current is not None and current.rows >= self._flush_rows
@@ -212,6 +229,8 @@ class MarketThread(Writer):
     def put_bars(self, candles: Sequence[Candle]) -> None:
         """Queue bars."""
         room = MAX_BARS - len(self._bars)
+        if not self._bars:
+            self._bars_since = time.monotonic()
         self._bars.extend(candles[:room] if room < len(candles) else candles)
         if room < len(candles):
             self.figures.dropped += len(candles) - max(room, 0)
@@ -222,7 +241,19 @@ class MarketThread(Writer):
         ticks = sum(chunk.rows for chunk in list(self._full)) + (current.rows if current else 0)
         return ticks + len(self._bars)
 
+    def lag_s(self) -> float:
+        """How long the oldest row that waits has waited, seconds; 0 when none does."""
+        waiting = [self._bars_since] if self._bars else []
+        with contextlib.suppress(IndexError):  # written in this moment
+            waiting.append(self._since[0])
+        return max(0.0, time.monotonic() - min(waiting)) if waiting else 0.0
+
+    def _readable(self) -> tuple[Path, ...]:
+        return (self.archive,) if self.archive is not None else ()
+
     def _begin(self, opened: Opened) -> None:
+        if self.archive is not None:
+            opened.notices += upkeep.take_up(opened, self.archive)
         self.market = MarketWriter(opened.connection, self._instruments, self._depth)
         self.market.warm()
 
@@ -250,6 +281,7 @@ class MarketThread(Writer):
             self._transaction(lambda: self.market.write_ticks(chunk))
         with self._lock:
             self._full.popleft()
+            self._since.popleft()
             chunk.rows = 0
             self._spare.append(chunk)
             self._room.notify()
@@ -291,6 +323,7 @@ class MarketThread(Writer):
         with self._lock:
             if self._full:
                 chunk = self._full.popleft()
+                self._since.popleft()
                 count, chunk.rows = chunk.rows, 0
                 self._spare.append(chunk)
                 return count

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tradetui.domain.errors import StorageError
-from tradetui.storage.database import Opened, Settings, is_fatal, is_outside, open_database
+from tradetui.storage.database import Opened, Settings, confine, is_fatal, is_outside, open_database
 from tradetui.storage.schema import Schema
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Figures:
         errors: Attempts that failed.
         error: Why nothing can be written now, in words; empty while all is well.
         last_flush_ms: How long the last batch took.
+        flushed_at_s: When it was done, by the monotonic clock; 0 before the first.
     """
 
     written: int = 0
@@ -53,6 +54,7 @@ class Figures:
     errors: int = 0
     error: str = ""
     last_flush_ms: float = 0.0
+    flushed_at_s: float = 0.0
 
 
 class Writer(threading.Thread):
@@ -167,6 +169,7 @@ class Writer(threading.Thread):
     def _start(self) -> None:
         self._open = open_database(self.path, self._schema, self._settings)
         self._begin(self._open)
+        confine(self._open.connection, self._readable())
 
     def _pause_s(self) -> float:
         if self._failures:
@@ -232,6 +235,7 @@ class Writer(threading.Thread):
         yield
         figures = self.figures
         figures.last_flush_ms = (time.perf_counter() - start) * 1e3
+        figures.flushed_at_s = time.monotonic()
         figures.written += rows
         figures.flushes += 1
 
@@ -239,6 +243,10 @@ class Writer(threading.Thread):
 
     def _begin(self, opened: Opened) -> None:
         """Set up on a fresh connection."""
+
+    def _readable(self) -> tuple[Path, ...]:
+        """Folders whose files the database may read and write."""
+        return ()
 
     def _tend(self) -> None:
         """What has to be done also while nothing can be written."""

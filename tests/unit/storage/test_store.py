@@ -91,9 +91,10 @@ def test_a_frame_longer_than_a_buffer_is_split_and_nothing_is_lost() -> None:
     for step in range(3):
         store.ticks(T0_NS + step, frame(100, step))
         store.flush()
-    rows = store.market_frame("SELECT ltp FROM ticks ORDER BY rowid")
-    expected = np.concatenate([frame(100, step).px[:, Px.LTP] for step in range(3)])
-    assert rows["ltp"].to_list() == expected.tolist()
+    # One instrument's rows stand in the order in which they came; instruments are put side by side.
+    rows = store.market_frame("SELECT ltp FROM ticks ORDER BY instrument_id, rowid")
+    prices = [frame(100, step).px[slot::3, Px.LTP] for slot in range(3) for step in range(3)]
+    assert rows["ltp"].to_list() == np.concatenate(prices).tolist()
     assert store.dropped() == 0
     store.close()
 
