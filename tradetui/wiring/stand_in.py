@@ -22,7 +22,7 @@ from tradetui.brokers.upstox.tokens import AccessToken
 from tradetui.clock import FollowedClock, WallClock
 from tradetui.config import Config, Home
 from tradetui.desk import Desk
-from tradetui.domain.calendar import Calendar, ist_date
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.errors import StorageError, TradeTuiError
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.records import Record, RecordKind
@@ -30,6 +30,7 @@ from tradetui.journal import Journal
 from tradetui.market.universe import Universe
 from tradetui.ports import EventSink, FeedMode
 from tradetui.storage.lease import Lease
+from tradetui.wiring.calendars import usable_calendar
 from tradetui.wiring.hand_over import Whereabouts
 from tradetui.wiring.inbox import Beginning
 from tradetui.wiring.journals import every_record, stand_in_dir, tag_prefix
@@ -54,7 +55,7 @@ def desk_of(place: Home, settings: Config, where: Whereabouts) -> Desk:
     newest_ns = max((record.t_ns for record in records), default=0)
     past = read_past(records, ist_date(newest_ns), "")
     engine = _beginning(settings, where, newest_ns, "", Universe(), past).engine(
-        Calendar.default(), Universe()
+        usable_calendar(place, settings, where.hosts), Universe()
     )
     return engine.desk
 
@@ -161,7 +162,7 @@ async def _joined(
         mode=where.mode,
         account=where.label,
         host=where.hosts.label,
-        engine=beginning.engine(Calendar.default(), universe),
+        engine=beginning.engine(usable_calendar(place, settings, where.hosts), universe),
         universe=universe,
         clock=clock,
         feed=NoFeed(),
