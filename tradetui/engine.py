@@ -21,23 +21,30 @@ from tradetui.domain.events import (
     Event,
     FeedEvent,
     FeedState,
+    GapEvent,
     HistoryEvent,
     ListsEvent,
     MarketStatusEvent,
     OperatorEvent,
     OperatorKind,
+    PastDaysEvent,
+    QuotesEvent,
     TickEvent,
     TimeEvent,
 )
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import BarSource, Candle, Px
+from tradetui.domain.market_data import Candle, Px
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import OrderStatus, Product, Side
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import Command
+from tradetui.market.bar_book import BarBook
 from tradetui.market.candles import DEFAULT_INTERVALS, CandleBuilder
-from tradetui.market.days import DAY_S
 from tradetui.market.history import History
+from tradetui.market.liveness import MISSING_STREAM, Liveness
+from tradetui.market.microstructure import Microstructure
+from tradetui.market.periods import sessions_of
+from tradetui.market.prices import Prices
 from tradetui.market.quotes import Quotes
 from tradetui.market.universe import Universe
 from tradetui.risk.facts import PHASE_UNKNOWN
@@ -93,12 +100,14 @@ class Outcome:
         records: For the journal, in order.
         candles: Bars that finished.
         revised: Finished bars that the broker's figures corrected later.
+        more: Bars are due that were left for the next event, so that none takes long; a `TimeEvent` goes on.
     """
 
     commands: list[Command] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     candles: list[Candle] = field(default_factory=list)
     revised: list[Candle] = field(default_factory=list)
+    more: bool = False
 
 
 class Engine:
@@ -126,8 +135,13 @@ class Engine:
         self.calendar = calendar
         self.universe = universe
         self.quotes = Quotes(self._continuous)
+        self.microstructure = Microstructure(self.quotes, universe.tick_rupees)
         self.candles = CandleBuilder(self.quotes, intervals=settings.intervals)
+        self.liveness = Liveness(self.quotes)
+        self.prices = Prices(self.quotes, universe.slots)
         self.history = History()
+        sessions = sessions_of(calendar, universe.instruments)
+        self.book = BarBook(self.candles, self.history, settings.intervals, sessions)
         self.signals = Signals()
         self.runner = StrategyRunner(
             strategies,
@@ -188,13 +202,23 @@ class Engine:
             case ListsEvent():
                 self.desk.books.lists = event.lists
                 self._note(RecordKind.RISK, {"lists": dict(event.lists.files)})
+            case PastDaysEvent():
+                self.microstructure.take_past(event)
             case BandsEvent():
                 self.desk.books.take_bands(event)
+            case GapEvent():
+                self.candles.mark_gap(event.from_ns, event.t_ns)
+            case QuotesEvent():
+                self.prices.take(event)
+                if self.desk.watches_prices:
+                    self.desk.on_prices()
             case OperatorEvent():
                 self._on_operator(event)
             case _:
                 self.desk.on_account(event)
         outcome, self._out = self._out, Outcome()
+        # Only what moved may ask for more: a clock that was set back must not turn the loop for nothing.
+        outcome.more = self.candles.behind and bool(outcome.candles)
         return outcome
 
     def _on_tick(self, event: TickEvent) -> None:
@@ -203,7 +227,7 @@ class Engine:
         self.last_frame_ns = event.t_ns
         if self._silent:
             self._end_silence()
-        trades = self.quotes.apply(batch, event.t_ns)
+        trades = self.microstructure.apply(batch, event.t_ns)
         finished = self.candles.on_batch(event.t_ns, batch, trades)
         if self.desk.watches_prices:
             self.desk.on_prices()
@@ -219,11 +243,8 @@ class Engine:
 
     def _on_candles(self, finished: list[Candle]) -> None:
         """Finished bars: history, then indicators and strategies, then what they say becomes orders or not."""
+        bars = self.book.take(finished)
         self._out.candles.extend(finished)
-        # The broker's own day is kept beside ours; indicators count ours.
-        bars = [c for c in finished if c.interval_s != DAY_S or c.source is not BarSource.BROKER]
-        for candle in bars:
-            self.history.append(candle)
         for signal in self.runner.on_candles(bars, self.now_ns // NS_PER_MS, self._strategy_failed):
             self._on_signal(signal)
 
@@ -261,9 +282,7 @@ class Engine:
         """Bars from before the first live one, or that fill a gap."""
         loaded = self.history.load(event)
         if loaded.added or loaded.rebuild:
-            self.runner.restart(
-                event.slot, event.interval_s, self.history.candles(event.slot, event.interval_s)
-            )
+            self.runner.restart(event.slot, event.interval_s, self.history.bars(event.slot, event.interval_s))
 
     # --- feed -----------------------------------------------------------------------------------------
 
@@ -290,16 +309,19 @@ class Engine:
     def _watch_silence(self, t_ns: int) -> None:
         """A stream that is connected but silent while the market trades is as good as down."""
         if self.feed.state is not FeedState.UP or self._silent:
+            self.liveness.skip(t_ns)
             return
         # A connection that was just made has not been silent for as long as the one before it was down.
         heard_ns = max(self.last_frame_ns, self._up_since_ns)
-        if t_ns - heard_ns > self.settings.silence_s * SECOND and self._anything_trades():
-            self._silent = True
-            self.desk.books.feed_up = False
-            self._down_since_ns = heard_ns
-            words = f"no frame for {self.settings.silence_s:g} s while the market trades"
-            self.desk.disarm(words)
-            self._note(RecordKind.FEED, {"state": "silent", "reason": words})
+        if t_ns - heard_ns <= self.settings.silence_s * SECOND or self._explained(t_ns, heard_ns):
+            self.liveness.on_time(t_ns)
+            return
+        self._silent = True
+        self.desk.books.feed_up = False
+        self._down_since_ns = heard_ns
+        words = f"no frame for {self.settings.silence_s:g} s while the market trades"
+        self.desk.disarm(words)
+        self._note(RecordKind.FEED, {"state": "silent", "reason": words})
 
     def _end_silence(self) -> None:
         self._silent = False
@@ -312,6 +334,12 @@ class Engine:
     def silent(self) -> bool:
         """Connected, but no frame for too long while the market trades."""
         return self._silent
+
+    def _explained(self, t_ns: int, heard_ns: int) -> bool:
+        """Whether a silence means nothing: the market is shut, or what is streamed is that quiet."""
+        known = self.last_frame_ns > self._up_since_ns  # on this connection
+        quiet = known and self.liveness.missing(t_ns, heard_ns) < MISSING_STREAM
+        return quiet or not self._anything_trades()
 
     def _anything_trades(self) -> bool:
         return any(self.phase(instrument) == "continuous" for instrument in self.universe.instruments)
@@ -365,13 +393,15 @@ class Engine:
         if slot is None or slot >= self.quotes.capacity:
             return Market()
         quotes = self.quotes
-        seen = int(quotes.last_seen_ns[slot])
         phase, stage, may_end = self._phase_of(self.universe.instruments[slot])
+        asked = self.prices.asked(slot)
         return Market(
-            last=price_of(quotes.px.item(slot, Px.LTP)),
+            last=asked.last if asked is not None else price_of(quotes.px.item(slot, Px.LTP)),
             bid=price_of(quotes.depth.item(slot, 0, 0)),
             ask=price_of(quotes.depth.item(slot, 2, 0)),
-            age_s=(self.now_ns - seen) / SECOND if seen else None,
+            age_s=self.prices.age_s(slot, self.now_ns, trading=phase == _PHASE_WORDS[PhaseKind.CONTINUOUS]),
+            traded=self.prices.traded(slot),
+            asked=asked is not None,
             phase=phase,
             stage=stage,
             may_end=may_end,
@@ -382,7 +412,8 @@ class Engine:
         slot = self.universe.slots.get(key)
         if slot is None or slot >= self.quotes.capacity:
             return None
-        return price_of(self.quotes.px.item(slot, Px.LTP))
+        asked = self.prices.asked(slot)
+        return asked.last if asked is not None else price_of(self.quotes.px.item(slot, Px.LTP))
 
     def phase(self, instrument: Instrument) -> str:
         """Session phase of an instrument now, in words. What the broker says closes, never opens, a market."""
@@ -446,11 +477,7 @@ class Engine:
 
     def bars(self, slot: int, interval_s: int, count: int) -> list[Candle]:
         """The newest bars of an instrument, the forming one last."""
-        found = self.history.candles(slot, interval_s)[-count:]
-        forming = self.candles.forming(slot, interval_s)
-        if forming is not None and (not found or forming.start_ms > found[-1].start_ms):
-            found.append(forming)
-        return found
+        return self.book.newest(slot, interval_s, count)
 
     def _finished_bars(self, key: str, interval_s: int, count: int) -> list[Candle]:
         """The newest finished bars of an instrument, for trails."""

@@ -29,6 +29,8 @@ class FeedMode(StrEnum):
     """Everything: five levels, Greeks, session and minute bars."""
     OPTION_GREEKS = "option_greeks"
     """Last price, best level, Greeks."""
+    FULL_D30 = "full_d30"
+    """As full, with thirty levels; accounts with the paid plan only."""
 
 
 class Clock(Protocol):

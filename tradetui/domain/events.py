@@ -68,6 +68,44 @@ class MarketStatusEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class GapEvent:
+    """Frames of some instruments were missed while the stream as a whole was up.
+
+    Attributes:
+        from_ns: Since when; they come again from ``t_ns`` on. UTC ns.
+        keys: The instruments.
+    """
+
+    t_ns: int
+    from_ns: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuote:
+    """What the broker answered when it was asked for an instrument's price, beside the stream.
+
+    Attributes:
+        last: Last traded price.
+        ltt_ms: Time of that trade, epoch ms; 0 when not said.
+        volume: Units traded today.
+    """
+
+    instrument_key: str
+    last: Price
+    ltt_ms: int
+    volume: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QuotesEvent:
+    """Prices asked for by REST, for instruments of which the stream is silent. No ticks, and never parts of bars."""
+
+    t_ns: int
+    quotes: tuple[AskedQuote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListsEvent:
     """The dated lists in force (F&O ban and the like) were read, or have changed."""
 
@@ -108,6 +146,26 @@ class HistoryEvent:
     slot: int
     interval_s: int
     candles: tuple[Candle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PastDaysEvent:
+    """What past sessions of one instrument came to, from stored bars. Today is not part of it.
+
+    Attributes:
+        slot: Instrument.
+        high_rupees, low_rupees: Highest and lowest price of the last 52 weeks; 0 when not known.
+        oi: Open interest at the end of the last session, units; 0 when not known.
+        volume_by_minute: Mean cumulative volume, units, at the end of each minute since the start of continuous
+            trading; empty when too few sessions are stored.
+    """
+
+    t_ns: int
+    slot: int
+    high_rupees: float = 0.0
+    low_rupees: float = 0.0
+    oi: float = 0.0
+    volume_by_minute: tuple[float, ...] = ()
 
 
 class Evidence(StrEnum):
@@ -418,7 +476,18 @@ AccountEvent = (
 )
 """Events of the account lane: they go before market events that wait."""
 
-MarketEvent = TickEvent | TimeEvent | FeedEvent | MarketStatusEvent | HistoryEvent | ListsEvent | BandsEvent
+MarketEvent = (
+    TickEvent
+    | TimeEvent
+    | FeedEvent
+    | MarketStatusEvent
+    | HistoryEvent
+    | ListsEvent
+    | BandsEvent
+    | GapEvent
+    | QuotesEvent
+    | PastDaysEvent
+)
 """Events of the market lane."""
 
 Event = AccountEvent | MarketEvent

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tradetui.brokers.upstox.decoder import Decoded, Decoder, FrameError
 from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.brokers.upstox.key_budget import STANDARD, KeyBudget, Plan
 from tradetui.brokers.upstox.link import (
     END_OF_RECORDING,
     REFUSALS,
@@ -37,9 +38,9 @@ from tradetui.brokers.upstox.link import (
     was_too_big,
     words,
 )
-from tradetui.brokers.upstox.subscriptions import KeyLimits, Subscriptions
+from tradetui.brokers.upstox.subscriptions import KeyUse, Subscriptions
 from tradetui.domain.errors import AuthError, BrokerError, FeedError, RateLimited, TransportError
-from tradetui.domain.events import FeedEvent, FeedState, MarketStatusEvent, TickEvent
+from tradetui.domain.events import FeedEvent, FeedState, GapEvent, MarketStatusEvent, TickEvent
 from tradetui.domain.market_data import TickBatch
 from tradetui.domain.text import clean
 from tradetui.ports import Clock, EventSink, FeedMode
@@ -52,6 +53,9 @@ order waited for 50 ms where it now waits for four (`bench orders` on a busy mac
 _LARGE_FRAME: Final = 8192
 """Bytes from which on others get a turn between decoding a frame and handing it on: half the wait of an order."""
 _LOGGED_BAD_FRAMES: Final = 5
+_COUNTED: Final = ("frames", "ticks", "dropped", "reconnects", "bad_frames", "oversize", "texts", "refusals")
+_REFUSED_EXTRA: Final = 3
+"""Refusals in a row after which one connection less is planned with."""
 
 
 class UpstoxFeed:
@@ -67,7 +71,7 @@ class UpstoxFeed:
         on_server_time: Called with the sender's clock (epoch ms) before a frame is stamped, so that the
             engine's clock can follow a simulated exchange.
         backoff: Pauses between attempts.
-        limits: Most keys by mode.
+        budget: Most keys by mode, and connections.
         ping_interval_s: Our own pings; they find a half-open link.
         dead_after_s: Without any sign of life for so long, the link is dropped and made anew.
         stable_s: A connection that lasted so long starts the pauses from the beginning.
@@ -86,7 +90,7 @@ class UpstoxFeed:
         on_frame: Callable[[int, bytes], None] | None = None,
         on_server_time: Callable[[int], None] | None = None,
         backoff: Backoff | None = None,
-        limits: KeyLimits | None = None,
+        budget: KeyBudget = STANDARD,
         ping_interval_s: float = 15.0,
         dead_after_s: float = 25.0,
         stable_s: float = 10.0,
@@ -107,13 +111,14 @@ class UpstoxFeed:
         self._sleep = sleep
         self._chance = chance
         self._decoder = Decoder(slots)
-        self._subscriptions = Subscriptions(slots, limits)
-        self._changed = asyncio.Event()
-        self._count = dict.fromkeys(("frames", "ticks", "dropped", "reconnects", "bad_frames", "texts"), 0)
-        self._connected_before = False
-        self._connection: Connection | None = None
-        self._up_since_s: float | None = None
-        self._cut_reason = ""
+        self._subscriptions = Subscriptions(slots, budget)
+        self._changed = [asyncio.Event() for _ in range(budget.lanes)]
+        self._count = dict.fromkeys(_COUNTED, 0)
+        self._connections: list[Connection | None] = [None] * budget.lanes
+        self._up_since_s: list[float | None] = [None] * budget.lanes
+        self._lost_ns = [0] * budget.lanes
+        self._extras: dict[int, asyncio.Task[None]] = {}
+        self._sink: EventSink | None = None
         self.received_ns = 0
         """`time.perf_counter_ns` when the frame being handed on was taken off the socket."""
         self.last_message_ns = 0
@@ -127,16 +132,27 @@ class UpstoxFeed:
         Raises:
             AuthError: The token was refused, here or at the REST host.
         """
+        self._sink = sink
+        try:
+            await self._keep_first(sink)
+        finally:
+            self._sink = None
+            extras = list(self._extras.values())
+            self._extras.clear()
+            for task in extras:
+                task.cancel()
+            await asyncio.gather(*extras, return_exceptions=True)
+
+    async def _keep_first(self, sink: EventSink) -> None:
+        """The connection that the state of the feed is the state of."""
         failures = 0
         while True:
             self._tell(sink, FeedState.CONNECTING, "", failures + 1)
-            self._up_since_s = None
+            self._up_since_s[0] = None
             try:
                 await self._session(sink)
             except Lost as lost:
-                if self._was_stable():
-                    failures = 0
-                failures += 1
+                failures = 1 if self._was_stable() else failures + 1
                 self._tell(sink, FeedState.DOWN, lost.reason, failures)
                 await self._sleep(self._backoff.pause_s(failures, lost.slow, self._chance()))
             except AuthError as refused:
@@ -146,23 +162,66 @@ class UpstoxFeed:
                 self._tell(sink, FeedState.ENDED, END_OF_RECORDING, failures)
                 return
 
+    async def _keep_extra(self, sink: EventSink, lane: int) -> None:
+        """A further connection: its loss costs the prices of its own keys, and nothing else.
+
+        One that is refused again and again is given up, and its keys are planned anew.
+        """
+        failures = refusals = 0
+        while True:
+            self._up_since_s[lane] = None
+            try:
+                await self._session(sink, lane)
+            except Lost as lost:
+                failures = 1 if self._was_stable(lane) else failures + 1
+                refusals = refusals + 1 if lost.slow else 0
+                log.warning("feed: connection %d: %s", lane + 1, lost.reason)
+                if refusals >= _REFUSED_EXTRA:
+                    log.warning("feed: going on with %d connections", lane)
+                    self._subscriptions.use_lanes(lane)
+                    self._announce()
+                    return
+                await self._sleep(self._backoff.pause_s(failures, lost.slow, self._chance()))
+            except AuthError:
+                return  # the first connection meets it too, and says so
+            else:
+                return
+
     def subscribe(self, keys: Mapping[str, FeedMode]) -> None:
         """Add instruments or change their mode; only differences are sent."""
         self._subscriptions.want(keys)
-        self._changed.set()
+        self._announce()
 
     def unsubscribe(self, keys: Iterable[str]) -> None:
         """Drop instruments."""
         self._subscriptions.drop(keys)
-        self._changed.set()
+        self._announce()
+
+    def follow(self, wanted: Mapping[str, FeedMode]) -> None:
+        """Stream exactly these, the most important first; only differences are sent."""
+        self._subscriptions.follow(wanted)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake whoever has a difference to send, and open connections that the plan needs."""
+        needed = self._subscriptions.lanes
+        for lane in range(1, needed):
+            task = self._extras.get(lane)
+            if self._sink is not None and self._connections[0] is not None and (task is None or task.done()):
+                self._extras[lane] = asyncio.create_task(
+                    self._keep_extra(self._sink, lane), name=f"feed-connection-{lane + 1}"
+                )
+        for changed in self._changed:
+            changed.set()
 
     def counters(self) -> Mapping[str, int]:
         """Counts since start.
 
         ``frames`` taken off the wire, ``ticks`` handed on, ``dropped`` (always 0: back-pressure goes to the
-        socket), ``reconnects``, ``bad_frames`` (not feed messages), ``bad_rows`` (ticks with a group that
-        could not be true), ``unknown_keys``, ``unknown_types``, ``texts`` (text frames), ``over_limit``
-        (keys that do not fit the broker's limits).
+        socket), ``reconnects``, ``bad_frames`` (not feed messages), ``oversize`` (too large for one; counted
+        among the bad ones too), ``bad_rows`` (ticks with a group that could not be true), ``unknown_keys``,
+        ``unknown_types``, ``texts`` (text frames), ``refusals`` (requests that the broker refused in words),
+        ``lowered`` and ``over_limit`` (keys that do not fit the broker's limits in their mode, or at all).
         """
         decoder = self._decoder
         return {
@@ -170,7 +229,8 @@ class UpstoxFeed:
             "bad_rows": decoder.bad_rows,
             "unknown_keys": decoder.unknown_keys,
             "unknown_types": decoder.unknown_types,
-            "over_limit": len(self._subscriptions.over_limit),
+            "lowered": len(self._subscriptions.plan.lowered),
+            "over_limit": len(self._subscriptions.plan.over),
         }
 
     # ---- beyond the port ---------------------------------------------------------------------------------
@@ -181,20 +241,35 @@ class UpstoxFeed:
 
     def over_limit_keys(self) -> tuple[str, ...]:
         """Keys that were asked for but do not fit the broker's limits."""
-        return tuple(self._subscriptions.over_limit)
+        return self._subscriptions.plan.over
+
+    def plan(self) -> Plan:
+        """Who is streamed how."""
+        return self._subscriptions.plan
+
+    def key_use(self) -> tuple[KeyUse, ...]:
+        """Keys streamed by mode, against the account's limits."""
+        return self._subscriptions.use()
+
+    @property
+    def budget(self) -> KeyBudget:
+        """What the account may stream."""
+        return self._subscriptions.budget
 
     def reconnect(self, reason: str) -> None:
-        """Drop the connection, if there is one, and make it anew: the stall alarm's last resort."""
-        if self._connection is not None:
-            self._cut(self._connection, reason)
+        """Drop the connections, if there are any, and make them anew: the stall alarm's last resort."""
+        for connection in self._connections:
+            if connection is not None:
+                self._cut(connection, reason)
 
-    def _was_stable(self) -> bool:
+    def _was_stable(self, lane: int = 0) -> bool:
         """Whether the last attempt made a connection that lasted."""
-        return self._up_since_s is not None and loop_s() - self._up_since_s >= self._stable_s
+        since = self._up_since_s[lane]
+        return since is not None and loop_s() - since >= self._stable_s
 
     # ---- one connection ----------------------------------------------------------------------------------
 
-    async def _session(self, sink: EventSink) -> None:
+    async def _session(self, sink: EventSink, lane: int = 0) -> None:
         """One connection from authorize to its end. Returns when a simulator's recording is over.
 
         Raises:
@@ -207,26 +282,34 @@ class UpstoxFeed:
             ping_interval_s=self._ping_interval_s,
             open_timeout_s=self._open_timeout_s,
         )
-        self._connection, self._cut_reason = connection, ""
-        self._up_since_s = connection.last_byte_s = loop_s()
-        self._count["reconnects"] += self._connected_before
-        self._connected_before = True
-        self._subscriptions.reconnected()
+        self._connections[lane] = connection
+        self._up_since_s[lane] = connection.last_byte_s = loop_s()
+        again = self._lost_ns[lane] > 0
+        self._count["reconnects"] += again
+        self._subscriptions.reconnected(lane)
+        if again and lane:
+            # The engine sees the gaps of the first connection by its state.
+            keys = tuple(self._subscriptions.plan.on(lane))
+            sink(GapEvent(self._clock.now_ns(), self._lost_ns[lane], keys))
         helpers = [
-            asyncio.create_task(self._send_subscriptions(connection), name="feed-subscriptions"),
+            asyncio.create_task(self._send_subscriptions(connection, lane), name="feed-subscriptions"),
             asyncio.create_task(self._watch(connection), name="feed-watch"),
         ]
-        self._tell(sink, FeedState.UP, "", 0)
+        if lane == 0:
+            self._tell(sink, FeedState.UP, "", 0)
+            self._announce()
         try:
             await self._read(connection, sink)
         except ConnectionClosed as closed:
-            if self._cut_reason:
-                raise Lost(self._cut_reason) from None
+            if connection.cut_reason:
+                raise Lost(connection.cut_reason) from None
             self._count["bad_frames"] += was_too_big(closed)
+            self._count["oversize"] += was_too_big(closed)
             if not (self._hosts.is_loopback and is_end_of_recording(closed)):
                 raise Lost(goodbye(closed)) from None
         finally:
-            self._connection = None
+            self._connections[lane] = None
+            self._lost_ns[lane] = self._clock.now_ns()
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
@@ -245,13 +328,14 @@ class UpstoxFeed:
         except (TransportError, OSError, TimeoutError) as error:
             raise Lost(f"the broker cannot be reached: {words(error)}") from None
 
-    async def _send_subscriptions(self, connection: Connection) -> None:
-        """Send the difference between wanted and told, now and whenever it changes."""
+    async def _send_subscriptions(self, connection: Connection, lane: int) -> None:
+        """Send the difference between plan and told, now and whenever it changes."""
+        changed = self._changed[lane]
         while True:
-            self._changed.clear()
-            for request in self._subscriptions.requests():
+            changed.clear()
+            for request in self._subscriptions.requests(lane):
                 await connection.send(request)  # bytes: a binary frame; text frames are ignored
-            await self._changed.wait()
+            await changed.wait()
 
     async def _watch(self, connection: Connection) -> None:
         """Cut a link that shows no sign of life; our pings make a living one answer."""
@@ -263,7 +347,7 @@ class UpstoxFeed:
             await asyncio.sleep(left)
 
     def _cut(self, connection: Connection, reason: str) -> None:
-        self._cut_reason = reason
+        connection.cut_reason = reason
         connection.transport.abort()
 
     # ---- frames ------------------------------------------------------------------------------------------
@@ -322,6 +406,7 @@ class UpstoxFeed:
         except ValueError:
             said = None
         if isinstance(said, dict) and (said.get("error") or said.get("status") == "error"):
+            self._count["refusals"] += 1
             what = clean(said.get("method"), 40)
             log.warning("feed: the broker refused %s: %s", what or "a request", clean(said.get("error"), 300))
         else:

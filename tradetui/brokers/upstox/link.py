@@ -71,6 +71,8 @@ class Connection(ClientConnection):
     """A client connection that notes when the server last showed a sign of life."""
 
     last_byte_s = 0.0
+    cut_reason = ""
+    """Why we cut it ourselves; empty while we did not."""
 
     def data_received(self, data: bytes) -> None:
         """Take bytes off the socket; a ping, a pong and half a frame are life too."""

@@ -2,7 +2,7 @@
 
 There is no acknowledgement on the wire: a subscription is known to have worked when the instrument's
 `initial_feed` arrives, and a bad key is met with silence (`upstox.md` 3.3). So requests are differences
-between wanted and told, and keys without an answer are remembered.
+between plan and told, and keys without an answer are remembered. Nothing is ever asked for twice on one connection.
 """
 
 from __future__ import annotations
@@ -12,129 +12,203 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Final
 
+from tradetui.brokers.upstox.key_budget import (
+    D30,
+    FULL,
+    GREEKS,
+    LTPC,
+    NOTHING,
+    STANDARD,
+    KeyBudget,
+    Plan,
+    make_plan,
+)
 from tradetui.domain.market_data import FrameKind, TickBatch
 from tradetui.ports import FeedMode
 
 KEYS_PER_REQUEST: Final = 500
 """Keys in one request; the broker states no limit, 500 keys are about 12 KB."""
 
+_DOWN_FIRST: Final = (LTPC, GREEKS, FULL, D30)
+_UP_FIRST: Final = (D30, FULL, GREEKS, LTPC)
+
 
 @dataclass(frozen=True, slots=True)
-class KeyLimits:
-    """Most keys a user may stream (`upstox.md` 3.2): of a mode alone, and of it beside other modes.
+class KeyUse:
+    """Keys of one mode that are streamed, and how many may be."""
 
-    Whether the broker counts by connection or by user is not documented; one connection is assumed.
+    mode: FeedMode
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kind of request: ``sub``, ``unsub`` or ``change_mode``, of some keys."""
+
+    method: str
+    mode: FeedMode | None
+    keys: tuple[str, ...]
+
+
+def steps(told: Mapping[str, FeedMode], target: Mapping[str, FeedMode], budget: KeyBudget) -> list[Step]:
+    """The fewest requests that lead from one state of a connection to another, with no limit passed on the way.
+
+    Unsubscriptions go first, to make room. A change of mode for which there is no room at its turn becomes an
+    unsubscription and a new subscription: that costs a request, a refusal would cost the data.
     """
-
-    alone: tuple[tuple[FeedMode, int], ...] = (
-        (FeedMode.LTPC, 5000),
-        (FeedMode.OPTION_GREEKS, 3000),
-        (FeedMode.FULL, 2000),
+    gone = [key for key in told if key not in target]
+    changed: dict[FeedMode, list[str]] = {}
+    fresh: dict[FeedMode, list[str]] = {}
+    for key, mode in target.items():
+        known = told.get(key)
+        if known is None:
+            fresh.setdefault(mode, []).append(key)
+        elif known is not mode:
+            changed.setdefault(mode, []).append(key)
+    kept = {key: mode for key, mode in told.items() if key in target}
+    orders = permutations(mode for mode in _DOWN_FIRST if mode in changed)
+    order, pulled = min(
+        ((order, _pulled(kept, changed, budget, order)) for order in orders), key=lambda found: len(found[1])
     )
-    mixed: tuple[tuple[FeedMode, int], ...] = (
-        (FeedMode.LTPC, 2000),
-        (FeedMode.OPTION_GREEKS, 2000),
-        (FeedMode.FULL, 1500),
-    )
+    out = [Step("unsub", None, (*gone, *pulled))] if gone or pulled else []
+    moved = ((mode, tuple(key for key in changed[mode] if key not in pulled)) for mode in order)
+    out += [Step("change_mode", mode, keys) for mode, keys in moved if keys]
+    for mode in _UP_FIRST:
+        keys = (*fresh.get(mode, ()), *(key for key in changed.get(mode, ()) if key in pulled))
+        if keys:
+            out.append(Step("sub", mode, keys))
+    return out
 
-    def within(self, wanted: Mapping[str, FeedMode]) -> tuple[dict[str, FeedMode], list[str]]:
-        """Split ``wanted`` into what may be asked for, first come first served, and the keys that do not fit."""
-        limits = dict(self.mixed if len(set(wanted.values())) > 1 else self.alone)
-        used: Counter[FeedMode] = Counter()
-        fits: dict[str, FeedMode] = {}
-        over: list[str] = []
-        for key, mode in wanted.items():
-            if used[mode] < limits[mode]:
-                used[mode] += 1
-                fits[key] = mode
-            else:
-                over.append(key)
-        return fits, over
+
+def _pulled(
+    kept: Mapping[str, FeedMode],
+    changed: Mapping[FeedMode, list[str]],
+    budget: KeyBudget,
+    order: Iterable[FeedMode],
+) -> dict[str, None]:
+    """Keys whose mode cannot be changed in place, when modes are changed in a given order."""
+    pulled: dict[str, None] = {}
+    while True:
+        used = Counter(mode for key, mode in kept.items() if key not in pulled)
+        for mode in order:
+            keys = [key for key in changed.get(mode, ()) if key not in pulled]
+            room = budget.room(used, mode) if keys else 0
+            if len(keys) > room:
+                pulled.update(dict.fromkeys(keys[room:]))
+                break
+            for key in keys:
+                used[kept[key]] -= 1
+            used[mode] += len(keys)
+        else:
+            return pulled
 
 
 class Subscriptions:
-    """Wanted, told and answered, for one connection at a time.
+    """Wanted, planned, told and answered, for every connection of the feed.
 
     Args:
         slots: Instrument key to slot, as the decoder uses it.
-        limits: Most keys by mode.
+        budget: What the account may stream.
         monotonic: Seconds, for the age of unanswered subscriptions.
     """
 
     def __init__(
         self,
         slots: Mapping[str, int],
-        limits: KeyLimits | None = None,
+        budget: KeyBudget = STANDARD,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slots = slots
-        self._limits = limits or KeyLimits()
+        self._budget = budget
         self._monotonic = monotonic
         self._wanted: dict[str, FeedMode] = {}
-        self._told: dict[str, FeedMode] = {}
+        self._told: list[dict[str, FeedMode]] = [{} for _ in range(budget.lanes)]
         self._asked_s: dict[str, float] = {}
         self._serial = 0
-        self.over_limit: list[str] = []
-        """Keys that were wanted but do not fit the broker's limits, as of the last request."""
+        self._plan = NOTHING
+        self._stale = False
+        self._lanes = budget.lanes
+
+    @property
+    def budget(self) -> KeyBudget:
+        """What the account may stream."""
+        return self._budget
 
     @property
     def wanted(self) -> Mapping[str, FeedMode]:
-        """Keys and modes asked for by the program."""
+        """Keys and modes asked for by the program, the most important first."""
         return self._wanted
 
+    @property
+    def plan(self) -> Plan:
+        """Who is to be streamed how."""
+        if self._stale:
+            self._stale = False
+            before = {key: lane for lane, told in enumerate(self._told) for key in told}
+            self._plan = make_plan(self._wanted, before, self._budget, self._lanes)
+        return self._plan
+
+    @property
+    def lanes(self) -> int:
+        """Connections that the plan needs; at least one."""
+        return max(self.plan.lanes.values(), default=0) + 1
+
     def want(self, keys: Mapping[str, FeedMode]) -> None:
-        """Add instruments or change their mode."""
+        """Add instruments behind those wanted before, or change their mode."""
         self._wanted.update(keys)
+        self._stale = True
+
+    def follow(self, wanted: Mapping[str, FeedMode]) -> None:
+        """Want exactly these, the most important first."""
+        if list(self._wanted.items()) != list(wanted.items()):
+            self._wanted = dict(wanted)
+            self._stale = True
 
     def drop(self, keys: Iterable[str]) -> None:
         """Stop wanting instruments; unknown ones are ignored."""
         for key in keys:
             self._wanted.pop(key, None)
+        self._stale = True
 
-    def reconnected(self) -> None:
+    def use_lanes(self, count: int) -> None:
+        """Plan with so many connections from now on: the broker refuses more, or lets us have them again."""
+        self._lanes = max(1, min(count, self._budget.lanes))
+        self._stale = True
+
+    def reconnected(self, lane: int = 0) -> None:
         """A new connection knows nothing: everything has to be told again."""
-        self._told.clear()
-        self._asked_s.clear()
-
-    def requests(self) -> list[bytes]:
-        """The messages that bring the server from what it was told to what is wanted; none if nothing changed.
-
-        Unsubscriptions come first, to make room.
-        """
-        target, self.over_limit = self._limits.within(self._wanted)
-        gone = [key for key in self._told if key not in target]
-        changed: dict[FeedMode, list[str]] = {}
-        fresh: dict[FeedMode, list[str]] = {}
-        for key, mode in target.items():
-            told = self._told.get(key)
-            if told is None:
-                fresh.setdefault(mode, []).append(key)
-            elif told is not mode:
-                changed.setdefault(mode, []).append(key)
-        now = self._monotonic()
-        for key in gone:
+        for key in self._told[lane]:
             self._asked_s.pop(key, None)
-        for keys in fresh.values():
-            self._asked_s.update(dict.fromkeys(keys, now))
-        self._told = target
-        out = self._messages("unsub", None, gone)
-        for mode, keys in changed.items():
-            out += self._messages("change_mode", mode, keys)
-        for mode, keys in fresh.items():
-            out += self._messages("sub", mode, keys)
+        self._told[lane] = {}
+
+    def requests(self, lane: int = 0) -> list[bytes]:
+        """The messages that bring a connection from what it was told to the plan; none if nothing changed."""
+        target = self.plan.on(lane)
+        out = []
+        now = self._monotonic()
+        for step in steps(self._told[lane], target, self._budget):
+            if step.method == "unsub":
+                for key in step.keys:
+                    self._asked_s.pop(key, None)
+            elif step.method == "sub":
+                self._asked_s.update(dict.fromkeys(step.keys, now))
+            out += self._messages(step)
+        self._told[lane] = target
         return out
 
-    def _messages(self, method: str, mode: FeedMode | None, keys: list[str]) -> list[bytes]:
+    def _messages(self, step: Step) -> list[bytes]:
         """One request for every `KEYS_PER_REQUEST` keys (`upstox.md` 3.3)."""
         out = []
-        for start in range(0, len(keys), KEYS_PER_REQUEST):
+        for start in range(0, len(step.keys), KEYS_PER_REQUEST):
             self._serial += 1
-            data: dict[str, object] = {"instrumentKeys": keys[start : start + KEYS_PER_REQUEST]}
-            if mode is not None:
-                data["mode"] = mode.value
-            body = {"guid": f"t{self._serial}", "method": method, "data": data}
+            data: dict[str, object] = {"instrumentKeys": step.keys[start : start + KEYS_PER_REQUEST]}
+            if step.mode is not None:
+                data["mode"] = step.mode.value
+            body = {"guid": f"t{self._serial}", "method": step.method, "data": data}
             out.append(json.dumps(body, separators=(",", ":")).encode())
         return out
 
@@ -148,6 +222,16 @@ class Subscriptions:
             del self._asked_s[key]
 
     def silent(self, after_s: float) -> tuple[str, ...]:
-        """Keys subscribed on this connection at least ``after_s`` seconds ago that never had a snapshot."""
+        """Keys subscribed on a living connection at least ``after_s`` seconds ago that never had a snapshot."""
         before = self._monotonic() - after_s
         return tuple(key for key, asked in self._asked_s.items() if asked <= before)
+
+    def use(self) -> tuple[KeyUse, ...]:
+        """Keys streamed by mode against the limit, the richest mode first; modes that nobody uses are left out."""
+        plan = self.plan
+        used = Counter(plan.modes.values())
+        return tuple(
+            KeyUse(mode, used[mode], self._budget.limit(mode, mixed=plan.mixed) * self._lanes)
+            for mode in _UP_FIRST
+            if used[mode]
+        )
