@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from tradetui.domain.measures import MarketMeasures, ProfileView
+
 if TYPE_CHECKING:
     from tradetui.domain.events import OperatorEvent
     from tradetui.domain.exit_plan import ExitPlan
@@ -117,6 +119,7 @@ class WatchRow:
         position_qty: Our net units.
         decimals: Digits behind the point.
         trend: A few recent prices for a sparkline, oldest first.
+        measures: Microstructure; ``None`` when never seen.
     """
 
     key: str
@@ -133,6 +136,7 @@ class WatchRow:
     position_qty: int = 0
     decimals: int = 2
     trend: tuple[float, ...] = ()
+    measures: MarketMeasures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,10 @@ class DepthView:
     auction_price: float = 0.0
     own: tuple[tuple[str, float, int], ...] = ()
     """Our resting orders: side word, price, pending units."""
+    measures: MarketMeasures | None = None
+    """Microstructure; ``None`` when never seen."""
+    profile: ProfileView | None = None
+    """Where the session's volume traded; ``None`` when nothing was seen to trade."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What trades and book tell beyond the last price, for all instruments by slot.
 
-`Microstructure.update` is called once a frame, after `Quotes.apply` (and `turn` before it). It only writes the frame's trades down,
-each with the best bid and ask that stood *before* the frame, and takes over the new ones. The sums (`trade_flow`,
-`profile`) are made of many frames at once, when the notes are full or somebody reads; what comes out is the same to
-the last bit however they were cut. What follows from the present book, the day's bar or past sessions
-(`book_measures`, `day_measures`, `relative_volume`) is worked out when it is read.
+`Microstructure.apply` goes around `Quotes.apply`. It only writes the frame's trades down, each with the best bid and
+ask that stood *before* the frame, and takes over the new ones. The sums (`trade_flow`, `profile`) are made of many
+frames at once, when the notes are full or somebody reads; what comes out is the same to the last bit however they
+were cut. What follows from the present book, the day's bar or past sessions (`book_measures`, `day_measures`,
+`relative_volume`) is worked out when it is read.
 
 What counts:
 
@@ -40,6 +40,7 @@ NOTES: Final = 2048
 
 _SLOT, _PRICE, _VOLUME, _LTT, _LATE, _BID, _ASK = range(7)
 _FULL: Final = int(Has.FULL)
+_SNAPSHOT: Final = FrameKind.SNAPSHOT
 _BEST_BID_AT, _BEST_ASK_AT = 0, 10
 """Where the best prices stand in a book of 4 x 5 numbers laid out in one row."""
 _FEW: Final = 16
@@ -84,13 +85,20 @@ class Microstructure:
 
     # --- taking in ------------------------------------------------------------------------------------
 
+    def apply(self, batch: TickBatch, t_ns: int) -> Trades:
+        """Merge one frame into the market state at engine time ``t_ns``, and take in what it told."""
+        self.turn(t_ns)
+        trades = self._quotes.apply(batch, t_ns)
+        self.update(batch, trades)
+        return trades
+
     def turn(self, t_ns: int) -> None:
         """Turn to the session of ``t_ns``. To be called before the market state takes in anything of that time."""
         if self._from_ns <= t_ns < self._until_ns:
             return
         if self._until_ns:
             self.settle()  # sums end with the session, the last price and side do not
-            self.past.add_day(self._quotes, self._from_ns // NS_PER_MS)
+            self.past.add_day(self._quotes, self.midnight_ms)
         self._from_ns = day_start_ns(ist_date(t_ns))
         self._until_ns = self._from_ns + DAY_NS
         self._flow.reset()
@@ -106,7 +114,7 @@ class Microstructure:
             self._grow(quotes.capacity)
         if not len(batch):
             return
-        snapshot = batch.kind is FrameKind.SNAPSHOT
+        snapshot = batch.kind is _SNAPSHOT
         if isinstance(trades, TradeColumns):
             self._note_columns(trades, snapshot)
         elif trades:
@@ -179,7 +187,7 @@ class Microstructure:
         slots = notes[_SLOT].astype(np.uint16 if self.capacity <= _SHORT_SLOTS else np.int64)
         # Stable: the trades of an instrument stay in their order.
         notes = notes.take(np.argsort(slots, kind="stable"), axis=1)
-        midnight_ms = self._from_ns // NS_PER_MS
+        midnight_ms = self.midnight_ms
         if notes[_LTT].min() < midnight_ms:
             notes = notes[:, notes[_LTT] >= midnight_ms]
             if not notes.shape[1]:
@@ -210,7 +218,7 @@ class Microstructure:
             return
         self.settle()
         quotes, slots = self._quotes, batch.slot[rows].astype(np.int64)
-        today = quotes.ltt_ms[slots] >= self._from_ns // NS_PER_MS
+        today = quotes.ltt_ms[slots] >= self.midnight_ms
         self._flow.rebase(slots, np.where(today, quotes.vtt[slots], 0), quotes.atp[slots])
         self._based[slots] = True
         oi = quotes.oi[slots]
@@ -234,6 +242,11 @@ class Microstructure:
         self.capacity = capacity
 
     # --- reading --------------------------------------------------------------------------------------
+
+    @property
+    def midnight_ms(self) -> int:
+        """Midnight IST at which the session's day began, epoch ms; 0 before the first event."""
+        return self._from_ns // NS_PER_MS
 
     @property
     def flow(self) -> TradeFlow:

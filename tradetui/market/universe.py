@@ -7,6 +7,7 @@ names a slot.
 from __future__ import annotations
 
 from tradetui.domain.instrument import Instrument
+from tradetui.domain.money import to_rupees
 
 
 class Universe:
@@ -30,6 +31,10 @@ class Universe:
         """Terms of an instrument of this run."""
         slot = self.slots.get(key)
         return None if slot is None else self.instruments[slot]
+
+    def tick_rupees(self, slot: int) -> float:
+        """Price step of an instrument, rupees."""
+        return to_rupees(self.instruments[slot].tick_size)
 
     def __len__(self) -> int:
         return len(self.instruments)

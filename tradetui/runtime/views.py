@@ -10,6 +10,7 @@ import numpy as np
 
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
+from tradetui.domain.measures import MarketMeasures
 from tradetui.domain.money import decimals_of, to_rupees
 from tradetui.domain.order import Order, OrderStatus
 from tradetui.domain.position import Position, PositionKey
@@ -29,6 +30,7 @@ from tradetui.domain.view import (
 )
 from tradetui.indicators import Columns, parse_spec
 from tradetui.runtime.gauges import risk_gauges
+from tradetui.runtime.measures import market_measures, profile_view
 from tradetui.runtime.telemetry import budget_gauges, rss_mb
 
 if TYPE_CHECKING:
@@ -86,10 +88,12 @@ class ViewBuilder:
         now = engine.now_ns
         selected = engine.universe.get(look.selected)
         universe = engine.universe.instruments
+        slots = engine.universe.slots
+        shown_keys = [key for key in look.watch or self._first_list if key in slots]
+        chosen = [slots[selected.key]] if selected else []
+        measures = market_measures(engine, [*(slots[key] for key in shown_keys), *chosen])
         rows = tuple(
-            self._watch_row(engine.universe.slots[key], instrument)
-            for key in look.watch or self._first_list
-            if (instrument := engine.universe.get(key)) is not None
+            self._watch_row(slots[key], universe[slots[key]], measures.get(slots[key])) for key in shown_keys
         )
         orders = tuple(reversed(desk.manager.orders.values()))[:_ORDERS_SHOWN]
         positions = tuple(self._position(p) for p in desk.portfolio.positions.values())
@@ -120,7 +124,7 @@ class ViewBuilder:
             subscribed=len(universe),
             stale_count=sum(row.stale for row in rows),
             watch=rows,
-            depth=self._depth(selected) if selected else None,
+            depth=self._depth(selected, measures) if selected else None,
             chart=self._chart(selected, look) if selected else None,
             positions=positions,
             orders=orders,
@@ -138,7 +142,7 @@ class ViewBuilder:
 
     # --- market ---------------------------------------------------------------------------------------
 
-    def _watch_row(self, slot: int, instrument: Instrument) -> WatchRow:
+    def _watch_row(self, slot: int, instrument: Instrument, measures: MarketMeasures | None) -> WatchRow:
         engine, quotes = self._engine, self._engine.quotes
         known = slot < quotes.capacity and quotes.last_seen_ns[slot] > 0
         ltp = float(quotes.ltp[slot]) if known else 0.0
@@ -164,6 +168,7 @@ class ViewBuilder:
             position_qty=engine.desk.portfolio.net_qty(instrument.key),
             decimals=decimals_of(instrument.tick_size),
             trend=tuple(trend),
+            measures=measures,
         )
 
     def _index(self, instrument: Instrument) -> tuple[str, float, float]:
@@ -173,7 +178,7 @@ class ViewBuilder:
         ltp, close = float(quotes.ltp[slot]), float(quotes.close[slot])
         return (instrument.symbol, ltp, (ltp / close - 1) * 100 if ltp and close else 0.0)
 
-    def _depth(self, instrument: Instrument) -> DepthView | None:
+    def _depth(self, instrument: Instrument, measures: dict[int, MarketMeasures]) -> DepthView | None:
         engine, quotes = self._engine, self._engine.quotes
         slot = engine.universe.slots[instrument.key]
         if slot >= quotes.capacity:
@@ -210,6 +215,8 @@ class ViewBuilder:
                 (o.request.side.value, _resting_at(o), o.pending_qty)
                 for o in engine.desk.manager.working(instrument.key)
             ),
+            measures=measures.get(slot),
+            profile=profile_view(engine, slot),
         )
 
     def _chart(self, instrument: Instrument, look: Look) -> ChartView | None:
