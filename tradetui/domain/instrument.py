@@ -56,6 +56,10 @@ class Instrument:
         multiplier: Money per point and unit; 1 except for some commodities.
         cas_eligible: The share takes part in the closing auction session.
         short_name: Short company name, where the master has one.
+        security_type: The exchange's own mark of a share: ``NORMAL``, ``SME``, ``PCA`` (periodic call auction) ...
+        weekly: A weekly contract.
+        mtf: The broker lends money on the share (margin trading facility).
+        quote_unit: What a commodity's price is for: ``GRMS``, ``BBL`` ...
     """
 
     key: str
@@ -76,6 +80,10 @@ class Instrument:
     multiplier: int = 1
     cas_eligible: bool = False
     short_name: str = ""
+    security_type: str = ""
+    weekly: bool = False
+    mtf: bool = False
+    quote_unit: str = ""
 
     @property
     def tradable(self) -> bool:

@@ -2,7 +2,7 @@
 
 Kept as one SQLite file that is made once a day and opened in milliseconds: 127,000 instruments are never all
 in memory as objects, only those that somebody asked for. Rows are stored in the order in which a person
-would want to see them (`_order`), so ranking a search is reading in row order. Words are in a full-text index with
+would want to see them (`master_ranks`), so ranking a search is reading in row order. Words are in a full-text index with
 prefixes (`tui.md` e6).
 """
 
@@ -12,22 +12,33 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from tradetui.brokers.upstox.master_ranks import (
+    WORD,
+    Hit,
+    Levels,
+    middles_of,
+    nearest_first,
+    order,
+    words_of,
+)
 from tradetui.domain.errors import StorageError, UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Price
 from tradetui.domain.text import clean
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # rank: the order of `_order`; money in 1/10,000 rupee; expiry as an ISO date in India; sought: the symbol
+    # rank: the order of `master_ranks.order`; money in 1/10,000 rupee; expiry as an ISO date in India; sought: the symbol
     # in capitals
     """
     CREATE TABLE instruments (
@@ -35,10 +46,14 @@ _SCHEMA: Final = (
         symbol TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, series TEXT NOT NULL,
         lot_size INTEGER NOT NULL, tick_size INTEGER NOT NULL, freeze_qty INTEGER NOT NULL, expiry TEXT,
         strike INTEGER, underlying_key TEXT NOT NULL, isin TEXT NOT NULL, exchange_token TEXT NOT NULL,
-        multiplier INTEGER NOT NULL, cas_eligible INTEGER NOT NULL, short_name TEXT NOT NULL, sought TEXT NOT NULL
+        multiplier INTEGER NOT NULL, cas_eligible INTEGER NOT NULL, short_name TEXT NOT NULL,
+        security_type TEXT NOT NULL, weekly INTEGER NOT NULL, mtf INTEGER NOT NULL, quote_unit TEXT NOT NULL,
+        sought TEXT NOT NULL
     )
     """,
-    "CREATE VIRTUAL TABLE words USING fts5(text, content='', detail='none', prefix='1 2 3', tokenize='unicode61')",
+    "CREATE TABLE former (sought TEXT NOT NULL, key TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (sought, key)) "
+    "WITHOUT ROWID",
+    "CREATE VIRTUAL TABLE words USING fts5(text, content='', detail='none', prefix='1 2 3 4 5 6', tokenize='unicode61')",
 )
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX by_key ON instruments (key)",
@@ -48,42 +63,25 @@ _INDEXES: Final = (
 )
 _COLUMNS: Final = (
     "key, segment, exchange, symbol, name, kind, series, lot_size, tick_size, freeze_qty, expiry, strike, "
-    "underlying_key, isin, exchange_token, multiplier, cas_eligible, short_name"
+    "underlying_key, isin, exchange_token, multiplier, cas_eligible, short_name, security_type, weekly, mtf, quote_unit"
 )
+_COLUMNS_OF_I: Final = ", ".join(f"i.{name}" for name in _COLUMNS.split(", "))
 _SELECT: Final = f"SELECT rank, {_COLUMNS} FROM instruments WHERE"  # noqa: S608 - constants
 _ALIVE: Final = "(expiry IS NULL OR expiry >= :alive)"
 _BETWEEN: Final = "sought > :low AND sought < :high"
+_HIT: Final = "rank, expiry, strike, underlying_key"
 _BY_WORDS: Final = (
-    f"SELECT i.rank, {_COLUMNS} FROM words JOIN instruments AS i ON i.rank = words.rowid "  # noqa: S608 - constants
+    f"SELECT i.{_HIT} FROM words JOIN instruments AS i ON i.rank = words.rowid "  # noqa: S608 - constants
     f"WHERE words MATCH :match AND {_ALIVE} ORDER BY words.rowid LIMIT :limit"
 )
-_WORD = re.compile(r"[^\W_]+")
-_KIND_WORDS: Final = {
-    InstrumentKind.INDEX: "index",
-    InstrumentKind.FUTURE: "future",
-    InstrumentKind.CALL: "call option",
-    InstrumentKind.PUT: "put option",
-}
-_SEGMENT_ORDER: Final = {
-    name: at
-    for at, name in enumerate(
-        (
-            "NSE_INDEX",
-            "BSE_INDEX",
-            "NSE_EQ",
-            "BSE_EQ",
-            "NSE_FO",
-            "BSE_FO",
-            "MCX_FO",
-            "NCD_FO",
-            "BCD_FO",
-            "NSE_COM",
-        )
-    )
-}
-_COMPANY = re.compile(r"^INE...[A-Z0-9]01\w{3}$")
-"""An ISIN of a company's equity shares: issuer ``INE``, security type 01."""
 _CACHE: Final = 4096
+_POOL: Final = 400
+"""Matches among which the strikes near the money are picked: more than the options of one index and expiry."""
+
+_CROWD: Final = 1_000
+"""Symbols that begin with one letter, above which they are looked for in the order of ranks."""
+
+_FUTURE = re.compile(r"^(.+?) FUT([1-3])?$")
 
 
 def _where(condition: str, *, limited: bool = True) -> str:
@@ -94,32 +92,24 @@ def _where(condition: str, *, limited: bool = True) -> str:
     return f"{_SELECT} rank IN ({ranks}) ORDER BY rank"
 
 
-def _order(instrument: Instrument, on: date) -> tuple[Any, ...]:
-    """What a person wants first: indices, shares, futures by expiry, options by expiry, the rest.
+def _hits(condition: str) -> str:
+    """As `_where`, but only what ranking needs."""
+    return f"SELECT {_HIT} FROM instruments WHERE ({condition}) AND {_ALIVE} ORDER BY rank LIMIT :limit"  # noqa: S608
 
-    Contracts that expired before ``on`` come last.
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A name that an instrument bore before.
+
+    Attributes:
+        name: The trading symbol, or for a share whose ISIN changed (a split) its key.
+        key: The key it has now.
+        until: Day of the last list that had the old name.
     """
-    segment = _SEGMENT_ORDER.get(instrument.segment, 99)
-    expiry = instrument.expiry
-    if expiry is not None:
-        group = 9 if expiry < on else (4 if instrument.kind is InstrumentKind.FUTURE else 5)
-        root = instrument.symbol.split(" ", 1)[0]
-        return (
-            group,
-            expiry.toordinal(),
-            segment,
-            root,
-            instrument.strike or 0,
-            instrument.symbol,
-            instrument.key,
-        )
-    if instrument.kind is InstrumentKind.INDEX:
-        group = 0
-    elif instrument.series == "EQ" and instrument.segment == "NSE_EQ":
-        group = 1
-    else:
-        group = 2 if _COMPANY.match(instrument.isin) else 7
-    return (group, 0, segment, instrument.symbol, 0, instrument.symbol, instrument.key)
+
+    name: str
+    key: str
+    until: date
 
 
 class Master:
@@ -139,7 +129,12 @@ class Master:
 
     @classmethod
     def build(
-        cls, instruments: Iterable[Instrument], on: date, path: Path | None = None, **meta: str
+        cls,
+        instruments: Iterable[Instrument],
+        on: date,
+        path: Path | None = None,
+        former: Iterable[Former] = (),
+        **meta: str,
     ) -> Master:
         """Make a list, in memory or as a new file.
 
@@ -147,6 +142,7 @@ class Master:
             instruments: Each key once.
             on: The day it is for: contracts that expired before it rank last.
             path: Where to; the file must not exist. ``None`` keeps the list in memory.
+            former: Names that instruments of the list bore before.
             meta: Kept with the list (source, time stamps).
 
         Raises:
@@ -157,7 +153,11 @@ class Master:
                 path.touch(mode=0o600, exist_ok=False)
             connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
             try:
-                cls._fill(connection, sorted(instruments, key=lambda one: _order(one, on)), on, meta)
+                listed = list(instruments)
+                middles = middles_of(listed)
+                listed.sort(key=lambda one: order(one, on, middles))
+                cls._fill(connection, listed, on, meta)
+                cls.remember(connection, former)
                 if path is not None:
                     connection.close()
                     _sync(path)
@@ -178,21 +178,36 @@ class Master:
         connection.execute("PRAGMA synchronous = OFF")
         for statement in ("BEGIN", *_SCHEMA):
             connection.execute(statement)
-        facts = {**meta, "schema": SCHEMA_VERSION, "on": on.isoformat(), "count": str(len(ordered))}
+        letters = Counter(one.symbol[:1].upper() for one in ordered)
+        facts = {
+            **meta,
+            "schema": SCHEMA_VERSION,
+            "on": on.isoformat(),
+            "count": str(len(ordered)),
+            "crowded": "".join(letter for letter, count in sorted(letters.items()) if count > _CROWD),
+        }
         connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
-        marks = ", ".join("?" * 20)
+        marks = ", ".join("?" * 24)
         connection.executemany(
             f"INSERT INTO instruments VALUES ({marks})",  # noqa: S608 - question marks only
             (_record(rank, one) for rank, one in enumerate(ordered)),
         )
         connection.executemany(
             "INSERT INTO words (rowid, text) VALUES (?, ?)",
-            ((rank, _words_of(one)) for rank, one in enumerate(ordered)),
+            ((rank, words_of(one)) for rank, one in enumerate(ordered)),
         )
         for statement in _INDEXES:
             connection.execute(statement)
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         connection.execute("COMMIT")
+
+    @staticmethod
+    def remember(connection: sqlite3.Connection, former: Iterable[Former]) -> None:
+        """Add names that instruments bore before; those of keys that are not in the list are left out."""
+        connection.executemany(
+            "INSERT OR REPLACE INTO former SELECT ?, key, ? FROM instruments WHERE key = ?",
+            ((one.name.upper(), one.until.isoformat(), one.key) for one in former),
+        )
 
     @classmethod
     def open(cls, path: Path) -> Master:
@@ -275,7 +290,9 @@ class Master:
         """The best ranked instrument with this trading symbol (or key), whatever its case.
 
         Args:
-            symbol: ``RELIANCE``, ``nifty``, ``NIFTY 25000 CE 30 DEC 25`` or a key.
+            symbol: ``RELIANCE``, ``nifty``, ``NIFTY 25000 CE 30 DEC 25`` or a key. ``NIFTY FUT`` is the nearest
+                future on the list's day, ``NIFTY FUT2`` the next: they roll by themselves. A name that a share
+                bore before is found too.
             segment: Only there (``BSE_EQ``).
 
         Raises:
@@ -288,44 +305,100 @@ class Master:
         query = f"{_SELECT} {where} ORDER BY rank LIMIT 1"
         for found in self._fetch(query, {"symbol": text.upper(), "segment": segment}).values():
             return found
+        if (meant := self._nearest_future(text) or self._renamed(text, segment)) is not None:
+            return meant
         near = ", ".join(one.symbol for one in self.search(text, 3))
         raise UnknownInstrument(f"no instrument is called {text!r}", f"near it: {near}" if near else "")
 
-    def search(self, text: str, limit: int = 20, on: date | None = None) -> list[Instrument]:
+    def _nearest_future(self, text: str) -> Instrument | None:
+        """``NIFTY FUT`` and ``NIFTY FUT2``: which contract that is today."""
+        found = _FUTURE.match(text.upper())
+        if found is None:
+            return None
+        query = f"{_SELECT} sought = :symbol AND expiry IS NULL ORDER BY rank LIMIT 1"
+        for underlying in self._fetch(query, {"symbol": found[1]}).values():
+            futures = [
+                one for one in self.derivatives_of(underlying.key) if one.kind is InstrumentKind.FUTURE
+            ]
+            number = int(found[2] or 1)
+            return futures[number - 1] if number <= len(futures) else None
+        return None
+
+    def _renamed(self, text: str, segment: str | None) -> Instrument | None:
+        """The instrument that bore a name before; of several the one that bore it last."""
+        where = "former.sought = :symbol AND (:segment IS NULL OR segment = :segment)"
+        query = (
+            f"SELECT rank, {_COLUMNS_OF_I} FROM former JOIN instruments AS i USING (key) WHERE {where} "  # noqa: S608
+            "ORDER BY until DESC, rank LIMIT 1"
+        )
+        return next(iter(self._fetch(query, {"symbol": text.upper(), "segment": segment}).values()), None)
+
+    def former_names(self, key: str | None = None) -> list[Former]:
+        """Names that an instrument bore before, newest first; of all instruments without a key."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT sought, key, until FROM former WHERE :key IS NULL OR key = :key ORDER BY until DESC, sought",
+                {"key": key},
+            ).fetchall()
+        return [Former(name, owner, date.fromisoformat(until)) for name, owner, until in rows]
+
+    def search(
+        self, text: str, limit: int = 20, on: date | None = None, levels: Levels | None = None
+    ) -> list[Instrument]:
         """Instruments that a few typed words can mean, best first; every word must match.
 
-        The exact symbol (or key, or ISIN) comes first, then symbols whose first word or beginning it is, then
-        those where the words occur; within each: indices, shares, near futures, near options.
+        The exact symbol (or key, or ISIN) comes first, then who bore that name before, then symbols whose first
+        word or beginning it is, then those where the words occur; within each: indices, shares, near futures,
+        near options, and of one expiry the strikes around the money.
 
         Args:
             text: What was typed so far; the last word may be unfinished.
             limit: Most results.
             on: Leave out contracts that expired before this day; the list's own day by default.
+            levels: Prices of underlyings; without it the money is where the middle of the listed strikes is.
         """
         text = " ".join(clean(text, 90).split())
-        words = _WORD.findall(text.lower())
+        words = WORD.findall(text.lower())
         if not words or limit <= 0:
             return []
         upper = text.upper()
         alive = (on or self.on).isoformat()
         values: dict[str, Any] = {"text": upper, "alive": alive, "limit": limit, "key": text}
+        # Where a letter begins thousands of symbols, the first of them are found sooner in the order of ranks.
+        crowded = len(upper) == 1 and upper in self.meta["crowded"]
+        begins = _hits(_BETWEEN.replace("sought", "+sought") if crowded else _BETWEEN)
         whole = [f'"{word}"' for word in words]
         begun = [f'"{word}"*' for word in words]
-        found: dict[int, Instrument] = {}
+        ranks: dict[int, None] = {}
         for query, more in (
-            (_where("sought = :text"), {}),
-            (_where("key = :key OR (isin <> '' AND isin = :text)"), {}),
-            (_where(_BETWEEN), {"low": f"{upper} ", "high": f"{upper}!"}),
-            (_where(_BETWEEN), {"low": upper, "high": f"{upper}\U0010ffff"}),
+            (_hits("sought = :text"), {}),
+            (_hits("key = :key OR (isin <> '' AND isin = :text)"), {}),
+            (_hits("key IN (SELECT key FROM former WHERE sought = :text)"), {}),
+            (_hits(_BETWEEN), {"low": f"{upper} ", "high": f"{upper}!"}),
+            (begins, {"low": upper, "high": f"{upper}\U0010ffff"}),
             (_BY_WORDS, {"match": " AND ".join(whole)}),
             (_BY_WORDS, {"match": " AND ".join([*whole[:-1], begun[-1]])}),
             (_BY_WORDS, {"match": " AND ".join(begun)}),
         ):
-            for rank, instrument in self._fetch(query, values | more).items():
-                found.setdefault(rank, instrument)
-            if len(found) >= limit:
+            for rank in nearest_first(self._matches(query, values | more, levels is not None), levels):
+                ranks.setdefault(rank)
+            if len(ranks) >= limit:
                 break
-        return list(found.values())[:limit]
+        return self._ranked(list(ranks)[:limit])
+
+    def _matches(self, query: str, values: dict[str, Any], wide: bool) -> list[Hit]:
+        """Matches in order of rank: as many as are wanted, and more where the nearest strikes are to be picked."""
+        with self._reading() as connection:
+            hits = [Hit(*row) for row in connection.execute(query, values)]
+            if wide and len(hits) == values["limit"] and any(hit.strike is not None for hit in hits):
+                hits = [Hit(*row) for row in connection.execute(query, values | {"limit": _POOL})]
+        return hits
+
+    def _ranked(self, ranks: Sequence[int]) -> list[Instrument]:
+        """Instruments by their ranks, in the order given."""
+        marks = ", ".join(map(str, ranks))
+        found = self._fetch(f"{_SELECT} rank IN ({marks})", {})
+        return [found[rank] for rank in ranks]
 
     def derivatives_of(self, key: str, on: date | None = None) -> list[Instrument]:
         """Futures, then options, written on an instrument, by expiry and strike; expired ones left out.
@@ -334,13 +407,33 @@ class Master:
         """
         alive = (on or self.on).isoformat()
         query = _where("underlying_key = :key AND underlying_key <> '' AND expiry IS NOT NULL", limited=False)
-        return list(self._fetch(query, {"key": key, "alive": alive}).values())
+        found = self._fetch(query, {"key": key, "alive": alive}).values()
+        return sorted(found, key=lambda one: (one.is_option, one.expiry, one.strike or 0))
+
+    def expiries_of(self, key: str, on: date | None = None) -> list[date]:
+        """Days on which living options on an instrument expire, nearest first."""
+        options = (one for one in self.derivatives_of(key, on) if one.is_option)
+        return sorted({one.expiry for one in options if one.expiry is not None})
 
     def has_derivatives(self, key: str, on: date | None = None) -> bool:
         """Whether any contract on this instrument is still alive."""
         alive = (on or self.on).isoformat()
         query = _where("underlying_key = :key AND underlying_key <> '' AND expiry IS NOT NULL")
         return bool(self._fetch(query, {"key": key, "alive": alive, "limit": 1}))
+
+    def underlyings(self, on: date | None = None) -> list[str]:
+        """Keys of everything that has living derivatives on NSE or BSE: indices first, then by key.
+
+        Args:
+            on: Day on which they must live; the list's own by default.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT underlying_key FROM instruments WHERE segment IN ('NSE_FO', 'BSE_FO') "
+                "AND underlying_key <> '' AND expiry >= :alive",
+                {"alive": (on or self.on).isoformat()},
+            ).fetchall()
+        return sorted((str(row[0]) for row in rows), key=lambda key: ("_INDEX|" not in key, key))
 
     def counts(self) -> dict[str, int]:
         """Instruments by segment."""
@@ -368,7 +461,7 @@ def _record(rank: int, one: Instrument) -> tuple[Any, ...]:
         rank, one.key, one.segment, one.exchange, one.symbol, one.name, one.kind.value, one.series,
         one.lot_size, one.tick_size, one.freeze_qty, None if one.expiry is None else one.expiry.isoformat(),
         one.strike, one.underlying_key, one.isin, one.exchange_token, one.multiplier, int(one.cas_eligible),
-        one.short_name, one.symbol.upper(),
+        one.short_name, one.security_type, int(one.weekly), int(one.mtf), one.quote_unit, one.symbol.upper(),
     )  # fmt: skip
 
 
@@ -380,22 +473,9 @@ def _instrument(row: tuple[Any, ...]) -> Instrument:
         expiry=None if row[11] is None else date.fromisoformat(row[11]),
         strike=None if row[12] is None else Price(row[12]),
         underlying_key=row[13], isin=row[14], exchange_token=row[15], multiplier=row[16],
-        cas_eligible=bool(row[17]), short_name=row[18],
+        cas_eligible=bool(row[17]), short_name=row[18], security_type=row[19], weekly=bool(row[20]),
+        mtf=bool(row[21]), quote_unit=row[22],
     )  # fmt: skip
-
-
-def _words_of(one: Instrument) -> str:
-    """What the full-text index holds of an instrument."""
-    parts = (
-        one.symbol,
-        one.name,
-        one.short_name,
-        one.segment,
-        one.series,
-        _KIND_WORDS.get(one.kind, ""),
-        one.isin,
-    )
-    return " ".join(dict.fromkeys(_WORD.findall(" ".join(parts).lower())))
 
 
 def _sync(path: Path) -> None:

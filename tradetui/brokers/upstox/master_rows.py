@@ -172,6 +172,10 @@ def parse_row(row: Any) -> Instrument:
         multiplier=_whole(get("qty_multiplier") or 1, 1, 10**9, "bad multiplier"),
         cas_eligible=get("cas_eligible") is True,
         short_name=clean(get("short_name"), 60).strip(),
+        security_type=clean(get("security_type"), 24).strip(),
+        weekly=derivative and get("weekly") is True,
+        mtf=get("mtf_enabled") is True,
+        quote_unit=clean(get("price_quote_unit"), 16).strip(),
     )
 
 
