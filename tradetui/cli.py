@@ -276,6 +276,9 @@ def sim(
         bool, typer.Option("--jump-to-open", help="Start in a normal session whatever the hour.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the synthetic world.")] = 1,
+    variant: Annotated[
+        str, typer.Option("--variant", help="Synthetic world: full, thin, wide (240 more shares), hostile.")
+    ] = "full",
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Recorded feed: a file or a folder.")
     ] = None,
@@ -303,6 +306,7 @@ def sim(
             auto_approve=auto_approve,
             jump_to_open=jump_to_open,
             seed=seed,
+            variant=variant,
             replay=replay,
             instruments=instruments,
             bars=bars,

@@ -13,6 +13,7 @@ from tradetui.control.writes import Writes
 from tradetui.domain.errors import TradeTuiError, UsageError
 from tradetui.domain.events import OperatorEvent, OperatorKind
 from tradetui.engine import Charge
+from tradetui.wiring.backfill.desk import EngineBackfills
 
 Handler = Callable[["Console", Args], Awaitable[Mapping[str, Any]]]
 Relogin = Callable[[], Awaitable[str]]
@@ -143,6 +144,33 @@ async def _charges(console: Console, args: Args) -> Mapping[str, Any]:
     return {**found, "broker_words": words}
 
 
+def _backfills(console: Console) -> EngineBackfills:
+    found = console.host.parts.backfills
+    if found is None:
+        raise TradeTuiError("nothing is stored in this run")
+    return found
+
+
+async def _backfill_start(console: Console, args: Args) -> Mapping[str, Any]:
+    return _backfills(console).start(args)
+
+
+async def _backfill_state(console: Console, args: Args) -> Mapping[str, Any]:
+    return _backfills(console).state(args)
+
+
+async def _backfill_stop(console: Console, args: Args) -> Mapping[str, Any]:
+    return await _backfills(console).stop(args)
+
+
+async def _backfill_check(console: Console, args: Args) -> Mapping[str, Any]:
+    return await _backfills(console).check(args)
+
+
+_BACKFILL: Final = (
+    "symbols", "universe", "lines", "file", "interval", "first", "last", "days", "verify", "replace", "expired",
+)  # fmt: skip
+
 _TERMS: Final = (
     "instrument", "side", "qty", "product", "type", "price", "trigger_price", "validity", "disclosed_qty",
     "protection_pct", "stop", "target", "reason", "client_id", "amo", "script", "wait",
@@ -210,6 +238,18 @@ REQUESTS: Final[Mapping[str, Asked]] = {
         changes=True,
         takes=("note", "flatten", "include"),
     ),
+    "backfill-start": Asked(
+        "fetch past bars into the store; gives the number of the job",
+        _backfill_start,
+        takes=_BACKFILL,
+    ),
+    "backfill-state": Asked(
+        "how far a backfill is: events since a number, the summary at its end",
+        _backfill_state,
+        takes=("job", "since"),
+    ),
+    "backfill-stop": Asked("end a backfill; what came is stored", _backfill_stop, takes=("job",)),
+    "backfill-check": Asked("which past bars are missing", _backfill_check, takes=_BACKFILL),
     "relogin": Asked("take up a new login", _relogin, changes=True),
 }
 """Name of the request -> what it does. Stable: other commands, and users' scripts through them, stand on it."""

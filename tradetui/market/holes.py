@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from tradetui.domain.calendar import DAY_NS, Calendar, Segment, day_start_ns, ist_date, segment_of
+from tradetui.domain.calendar import DAY_NS, Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import I64, INTERVALS
@@ -34,10 +35,8 @@ def windows_of(calendar: Calendar, instrument: Instrument, day: date) -> Windows
         return ()
     try:
         segment = segment_of(calendar, instrument, day)
+        # An index stands still through the closing auction of its shares, and has no bars there.
         windows = calendar.continuous_windows(segment, day)
-        if segment is Segment.INDEX and windows:
-            # An index is computed through the closing auction of its shares.
-            windows = ((windows[0][0], calendar.sessions(segment, day)[-1].end_ns),)
     except (CalendarUnknown, ValueError):
         return None
     return windows
@@ -91,6 +90,7 @@ def _long_cells(interval: str, first: date, last: date) -> list[Cell]:
     return out
 
 
+@lru_cache(maxsize=2048)
 def expected_starts(windows: Windows, interval_s: int) -> I64:
     """Starts of the bars of a session, epoch ms; a day's own bar begins at midnight."""
     if interval_s >= 86_400:

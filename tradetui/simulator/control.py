@@ -108,6 +108,7 @@ class Control:
                 "world": self._world,
                 "clock": self.clock_facts(),
                 "requests": dict(self._state.counts),
+                "limits": self._state.limits.listing(),
                 "faults": self._state.faults.listing(),
             }
         )

@@ -42,11 +42,16 @@ _NETWORK: dict[str, FaultKind] = {
     "html-403": FaultKind("the edge in front answers with an HTML page and 403"),
     "empty-400": FaultKind("400 with an empty body"),
     "maintenance-503": FaultKind("503 from a broker under maintenance"),
+    "5xx": FaultKind("the server fails with `status`, before anything took effect", {"status": 500}),
+    "truncated": FaultKind("answers end in the middle of their JSON, after everything took effect"),
 }
 
 _LOGIN: dict[str, FaultKind] = {
     "401": FaultKind("every bearer is refused (UDAPI100050)"),
-    "429": FaultKind("every request is one too many (UDAPI10005)"),
+    "429": FaultKind(
+        "every request is one too many (UDAPI10005); retry_after > 0 says so in a Retry-After header, seconds",
+        {"retry_after": 0},
+    ),
     "no-limits": FaultKind("the rate limits that always hold are lifted"),
     "single-token": FaultKind("a new token ends the old one"),
     "revoke": FaultKind("ends every token given out so far, once", sudden=True),
@@ -182,5 +187,18 @@ _STREAMS: dict[str, FaultKind] = {
     "slow-push": FaultKind("pushes of the portfolio stream come `ms` milliseconds late", {"ms": 500}),
 }
 
-FAULTS: dict[str, FaultKind] = {**_NETWORK, **_LOGIN, **_WRITES, **_ORDERS, **_MARKET, **_STREAMS}
+_HISTORY: dict[str, FaultKind] = {
+    "history-429": FaultKind(
+        "requests for past bars are too many (UDAPI10005); retry_after > 0 says so in a Retry-After header, seconds",
+        {"retry_after": 0},
+    ),
+    "history-5xx": FaultKind("requests for past bars fail with `status`", {"status": 503}),
+    "history-hang": FaultKind("requests for past bars are taken and never answered"),
+    "history-truncated": FaultKind("answers with past bars end in the middle of their JSON"),
+    "history-html": FaultKind("the edge answers requests for past bars with a web page and 200"),
+    "history-odd": FaultKind("the newest bar of an answer makes no sense: its low is above its high"),
+    "history-null": FaultKind("answers with past bars hold `data: null`"),
+}
+
+FAULTS: dict[str, FaultKind] = {**_NETWORK, **_LOGIN, **_WRITES, **_ORDERS, **_MARKET, **_STREAMS, **_HISTORY}
 """Every fault there is."""

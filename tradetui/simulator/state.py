@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tradetui.simulator.clock import SimClock
 from tradetui.simulator.faults import Faults
+from tradetui.simulator.rest.limits import Governor
 from tradetui.simulator.restrictions import KillSwitch, StaticIps
 from tradetui.simulator.tokens import Tokens
 
@@ -25,7 +26,7 @@ class SimOptions:
         auto_approve: The login dialog redirects at once.
         jump_to_open: Start the exchange's clock in a session whatever the time of day.
         seed: Seed of the synthetic world.
-        variant: Which synthetic world: ``full``, ``thin``, ``hostile``.
+        variant: Which synthetic world: ``full``, ``thin``, ``wide``, ``hostile``.
         replay: Recorded feed to play, a file or a folder.
         instruments: Instrument file (Upstox's ``complete.json.gz``) with the terms of what is replayed.
         bars: Minute bars to turn into ticks.
@@ -87,5 +88,7 @@ class SimState:
     urls: Urls
     counts: Counter[str] = field(default_factory=Counter)
     """Requests by kind: ``METHOD /path/template``, and ``host:NAME`` by listener."""
+    limits: Governor = field(default_factory=Governor)
+    """The rate limits, and how near to them the client came."""
     kill_switch: KillSwitch = field(default_factory=KillSwitch)
     static_ips: StaticIps = field(default_factory=lambda: StaticIps(HOST))

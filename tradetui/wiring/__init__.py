@@ -29,7 +29,7 @@ from tradetui.brokers.upstox import reads
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
 from tradetui.brokers.upstox.feed import UpstoxFeed
-from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor
+from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor, Lane
 from tradetui.brokers.upstox.inquiries import UpstoxInquiries
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_sync import MasterFile
@@ -54,6 +54,7 @@ from tradetui.storage.lists import read_lists
 from tradetui.storage.lock import DataLock
 from tradetui.storage.store import Store
 from tradetui.wiring.account import Account, find_account, whereabouts
+from tradetui.wiring.backfill.desk import Backfiller, EngineBackfills
 from tradetui.wiring.calendars import fresh_layers, stored_layers
 from tradetui.wiring.hand_over import HandOver
 from tradetui.wiring.history import HistoryLoader
@@ -173,6 +174,8 @@ async def _joined(
     tap = await asyncio.to_thread(_tap, request, account, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
+    backfills = _backfills(account, api, store, calendar, master, settings)
+    cleanup.append(backfills.close)
     new_login = _stand_by(request, account, lease, cleanup)
     return Parts(
         mode=account.mode,
@@ -201,6 +204,7 @@ async def _joined(
         bands=partial(reads.day_bands, api),
         budgets=governor.budgets,
         inquiries=_inquiries(account, api, engine, settings),
+        backfills=backfills,
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
     )
 
@@ -231,6 +235,21 @@ def _beginning(
         silence_s=SILENCE_S * max(1.0, account.speed),
         looked_at=tuple(sorted({find(master, text).key for text in settings.strategies.symbols})),
     )
+
+
+def _backfills(
+    account: Account, api: UpstoxApi, store: Store, calendar: Calendar, master: Master, settings: Config
+) -> EngineBackfills:
+    """What fetches past bars for `tradetui backfill` while this run holds the store.
+
+    In the lane that yields to everything else: half of the limits on reads stay with the run itself.
+    """
+    chosen = settings.history
+    filler = Backfiller(
+        api, store, calendar, account.clock, master, settings.watch.symbols, account.folder,
+        parallel=min(2, chosen.parallel), attempts=chosen.attempts, lane=Lane.TRAIL,
+    )  # fmt: skip
+    return EngineBackfills(filler)
 
 
 def _inquiries(account: Account, api: UpstoxApi, engine: Engine, settings: Config) -> Inquiries:

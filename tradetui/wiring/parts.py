@@ -21,6 +21,7 @@ from tradetui.journal import ContentHash
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker, Clock, Feed, Inquiries
 from tradetui.storage.market import DayStats
+from tradetui.wiring.backfill.desk import EngineBackfills
 from tradetui.wiring.login import Login
 
 
@@ -122,6 +123,7 @@ class Parts:
         bands: Asks the broker for the price bands of some instruments.
         budgets: Requests used of the broker's limits, orders first.
         inquiries: Questions about the account that people ask.
+        backfills: Fetches past bars into the store for `tradetui backfill`.
         replay: Steers the recording that is played; ``None`` where nothing is replayed.
     """
 
@@ -153,4 +155,5 @@ class Parts:
     bands: Callable[[Sequence[str]], Awaitable[Sequence[DayBand]]] | None = None
     budgets: Callable[[], tuple[Budget, ...]] | None = None
     inquiries: Inquiries | None = None
+    backfills: EngineBackfills | None = None
     replay: ReplayPort | None = None

@@ -1,43 +1,74 @@
-"""What a backfill asks for: ranges, complete days, pieces; and what it says at the end."""
+"""What a backfill is asked for, and what it says: ranges, universes, lines in a pipe, bars on a terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import cast
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from tradetui.brokers.upstox.candles import CandleClient, Stretch
-from tradetui.commands.backfill import Report, Summary, check_interval, range_of
-from tradetui.commands.backfill.progress import Progress, TerminalProgress, progress_for
-from tradetui.commands.backfill.work import Worker, is_complete, missing_days, pieces_of, windows_of
-from tradetui.domain.calendar import Calendar, ns
-from tradetui.domain.errors import BrokerError, TransportError, UsageError
-from tradetui.domain.instrument import Instrument, InstrumentKind
-from tradetui.domain.market_data import BarSource, Candle
-from tradetui.storage.store import Store
+from tests.fixtures import master_rows as rows_of
+from tradetui.brokers.upstox.instruments import Master
+from tradetui.brokers.upstox.master_rows import parse_rows
+from tradetui.commands.backfill import BackfillOptions, ask_of
+from tradetui.commands.backfill.progress import (
+    JsonLines,
+    PlainLines,
+    Progress,
+    TerminalProgress,
+    progress_for,
+)
+from tradetui.commands.backfill.text import check_lines, summary_lines
+from tradetui.domain.errors import UnknownInstrument, UsageError
+from tradetui.domain.universes import nifty50
+from tradetui.wiring.backfill.ask import Ask, range_of
+from tradetui.wiring.backfill.universe import choose_universe, from_file, read_list
 
-INDEX = Instrument("NSE_INDEX|Nifty 50", "NSE_INDEX", "NSE", "NIFTY", "Nifty 50", InstrumentKind.INDEX)
-SHARE = Instrument("NSE_EQ|INE002A01018", "NSE_EQ", "NSE", "RELIANCE", "Reliance", InstrumentKind.EQUITY)
 MONDAY = date(2025, 12, 15)
 DAY = timedelta(days=1)
-WEEK = [MONDAY + DAY * step for step in range(5)]
+MASTER_DAY = rows_of.TODAY
+
+
+@contextlib.contextmanager
+def master() -> Iterator[Master]:
+    made = Master.build(
+        parse_rows(
+            [
+                rows_of.index("NIFTY", "Nifty 50"),
+                rows_of.share("RELIANCE", 1),
+                rows_of.share("TCS", 2),
+                rows_of.share("ALONE", 3),
+                rows_of.contract("NIFTY", 36001, rows_of.NEAR, underlying_key="NSE_INDEX|Nifty 50"),
+                rows_of.contract("RELIANCE", 36002, rows_of.FAR, underlying_key="NSE_EQ|INE001A01011"),
+                rows_of.contract("TCS", 36003, rows_of.GONE, underlying_key="NSE_EQ|INE002A01011"),
+            ]
+        ),
+        MASTER_DAY,
+    )
+    with contextlib.closing(made):
+        yield made
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "expected"),
+    ("first", "last", "days", "expected"),
     [
-        (None, None, (date(2025, 11, 15), MONDAY)),
-        (None, date(2025, 12, 1), (date(2025, 11, 1), date(2025, 12, 1))),
-        (date(2025, 12, 10), None, (date(2025, 12, 10), MONDAY)),
-        (MONDAY, MONDAY, (MONDAY, MONDAY)),
+        (None, None, 0, (date(2025, 11, 15), MONDAY)),
+        (None, date(2025, 12, 1), 0, (date(2025, 11, 1), date(2025, 12, 1))),
+        (date(2025, 12, 10), None, 0, (date(2025, 12, 10), MONDAY)),
+        (MONDAY, MONDAY, 0, (MONDAY, MONDAY)),
+        (None, None, 1, (MONDAY, MONDAY)),
+        (None, date(2025, 12, 10), 60, (date(2025, 10, 12), date(2025, 12, 10))),
     ],
 )
-def test_a_range_has_defaults(first: date | None, last: date | None, expected: tuple[date, date]) -> None:
-    assert range_of(first, last, MONDAY) == expected
+def test_a_range_has_defaults(
+    first: date | None, last: date | None, days: int, expected: tuple[date, date]
+) -> None:
+    assert range_of(first, last, MONDAY, days=days) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,184 +88,266 @@ def test_a_simulator_on_an_older_day_takes_dates_up_to_ours() -> None:
     assert range_of(None, MONDAY + DAY, MONDAY, latest=MONDAY + 3 * DAY)[1] == MONDAY + DAY
 
 
-def test_an_unknown_interval_is_refused_with_the_known_ones() -> None:
-    check_interval("15m")
-    with pytest.raises(UsageError, match="known: 1m"):
-        check_interval("7m")
+@pytest.mark.parametrize(
+    ("flags", "needle"),
+    [
+        ({"symbols": ("A",), "interval": "7m"}, "known: 1m"),
+        ({"symbols": ("A",), "interval": "1y"}, "no interval '1y'"),
+        ({}, "which instruments"),
+        ({"symbols": ("A",), "days": 3, "first": MONDAY}, "exclude each other"),
+        ({"symbols": ("A",), "days": -3}, "1 or more"),
+        ({"symbols": ("A",), "expired": "some"}, "futures, options, all"),
+        ({"symbols": ("A",), "check": True, "verify": True}, "only looks"),
+        ({"universe": "nosuchfile.txt"}, "nifty50, fno, watchlist"),
+    ],
+)
+def test_senseless_flags_are_refused_before_anybody_is_asked(flags: dict[str, Any], needle: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ask_of(BackfillOptions(**flags))
+    assert needle in str(caught.value)
 
 
-def starts(day: date, count: int, step_s: int = 60, wall: str = "09:15") -> list[int]:
-    return [ns(day, wall) // 1_000_000 + at * step_s * 1000 for at in range(count)]
+@pytest.mark.parametrize("interval", ["1m", "3m", "5m", "15m", "30m", "1h", "1d", "1w", "1M"])
+def test_every_interval_can_be_asked_for_and_goes_over_the_socket(interval: str) -> None:
+    ask = ask_of(BackfillOptions(("A",), "nifty50", interval, MONDAY, MONDAY + DAY, verify=True))
+    assert Ask.of(json.loads(json.dumps(ask.as_data()))) == ask
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "bars"), [(60, 375), (300, 75), (900, 25), (1800, 13), (3600, 7), (86_400, 1)]
+    "data", [{"first": "soon"}, {"days": "x"}, {"lines": [1]}, {"symbols": 7}, {"interval": "9z"}]
 )
-def test_a_session_is_complete_with_so_many_bars(interval_s: int, bars: int) -> None:
-    windows = windows_of(Calendar.default(), INDEX, MONDAY)
-    assert windows
-    wall = "00:00" if interval_s == 86_400 else "09:15"
-    stored = np.array(starts(MONDAY, bars, interval_s, wall), np.int64)
-    assert is_complete(windows, stored, interval_s)
-    assert not is_complete(windows, stored[1:], interval_s)
-    assert not is_complete(windows, np.delete(stored, bars // 2), interval_s)
+def test_what_comes_over_the_socket_is_checked(data: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Ask.of({"symbols": ["A"], **data})
 
 
-def test_bars_of_an_auction_do_not_make_up_for_a_hole() -> None:
-    windows = windows_of(Calendar.default(), INDEX, MONDAY)
-    assert windows
-    stored = np.array(starts(MONDAY, 390), np.int64)
-    assert is_complete(windows, stored, 60)
-    assert not is_complete(windows, np.delete(stored, 100), 60)
+# --- universes ----------------------------------------------------------------------------------------
 
 
-def test_holidays_have_no_hours_and_unknown_years_have_no_answer() -> None:
-    calendar = Calendar.default()
-    assert windows_of(calendar, INDEX, MONDAY - DAY) == ()
-    assert windows_of(calendar, INDEX, date(1999, 3, 1)) is None
+def test_the_index_list_has_fifty_members_a_date_and_a_source() -> None:
+    listed = nifty50()
+    assert len(set(listed.symbols)) == len(listed.symbols) == 50
+    assert listed.as_of <= date(2026, 11, 21)
+    assert "NSE Indices" in listed.source
 
 
-def test_only_incomplete_days_are_asked_for() -> None:
-    calendar = Calendar.default()
-    windows = {day: windows_of(calendar, SHARE, day) for day in WEEK}
-    windows[WEEK[1]] = ()
-    stored = starts(WEEK[0], 375) + starts(WEEK[2], 374) + starts(WEEK[4], 375)
-    found = missing_days(windows, np.array(stored, np.int64), 60, today=WEEK[4])
-    assert found == ([WEEK[2], WEEK[3], WEEK[4]], 1)
-    unknown = missing_days({WEEK[0]: None}, np.array(starts(WEEK[0], 9), np.int64), 60, today=WEEK[4])
-    assert unknown == ([WEEK[0]], 0)
+def test_a_universe_is_chosen_by_name(tmp_path: Path) -> None:
+    with master() as listed:
+        fno = choose_universe(listed, (), "fno", (), MASTER_DAY)
+        # A share whose last contract has expired is none of them.
+        assert [one.symbol for one in fno.instruments] == ["NIFTY", "RELIANCE"]
+        symbol = "ALONE"
+        watch = choose_universe(listed, (), "watchlist", (symbol,), MASTER_DAY)
+        assert [one.symbol for one in watch.instruments] == [symbol]
+        twice = choose_universe(listed, (symbol,), "watchlist", (symbol,), MASTER_DAY)
+        assert len(twice.instruments) == 1
 
 
-def test_neighbours_go_together_over_holidays_but_not_over_stored_days() -> None:
-    following = MONDAY + 7 * DAY
-    trading = {*WEEK, following}
-
-    def ranges(missing: list[date], span: int = 28) -> list[tuple[date, date, int]]:
-        return [(one.first, one.last, one.sessions) for one in pieces_of(SHARE, missing, trading, span)]
-
-    assert ranges([*WEEK, following]) == [(MONDAY, following, 6)]
-    assert ranges([WEEK[0], WEEK[1], WEEK[3]]) == [(WEEK[0], WEEK[1], 2), (WEEK[3], WEEK[3], 1)]
-    assert ranges([*WEEK, following], span=3) == [
-        (WEEK[0], WEEK[2], 3),
-        (WEEK[3], WEEK[4], 2),
-        (following, following, 1),
-    ]
-    assert ranges([]) == []
+def test_members_that_are_not_listed_are_named_and_the_others_come() -> None:
+    with master() as listed:
+        chosen = choose_universe(listed, (), "nifty50", (), MASTER_DAY)
+        assert [one.symbol for one in chosen.instruments] == ["RELIANCE", "TCS"]
+        assert len(chosen.unknown) == 48
+        assert "of the Nifty 50 as of 2026-03-30" in chosen.unknown[0]
 
 
-# --- fetching -----------------------------------------------------------------------------------------
+def test_a_file_has_one_symbol_or_key_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    with master() as listed:
+        share = next(one for one in listed if one.segment == "NSE_EQ")
+        path.write_text(f"\ufeff# mine\n\n{share.symbol}  # the first\n{share.key}\n", encoding="utf-8")
+        lines = read_list(path)
+        assert lines == [(3, share.symbol), (4, share.key)]
+        assert {one.key for one in from_file(listed, path, lines)} == {share.key}
+        path.write_text(f"{share.symbol}\nNOSUCHTHING\n{share.key}\nNSE_EQ|INE000000000\n", encoding="utf-8")
+        with pytest.raises(
+            UnknownInstrument, match=r"mine\.txt line 2: .*NOSUCHTHING.* \(and 1 more lines: 4\)"
+        ):
+            from_file(listed, path, read_list(path))
 
 
-def minutes(day: date, count: int = 375, price: float = 100.0) -> list[Candle]:
-    start = ns(day, "09:15") // 1_000_000
-    return [
-        Candle(-1, 60, start + at * 60_000, price, price, price, price, 1, source=BarSource.BROKER)
-        for at in range(count)
-    ]
-
-
-class Broker:
-    """Answers with full sessions, unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, date, date]] = []
-        self.failing: dict[str, Exception] = {}
-        self.count = 375
-
-    async def stretches(self, key: str, interval: int, first: date, last: date) -> AsyncIterator[Stretch]:
-        self.asked.append((key, first, last))
-        if key in self.failing:
-            raise self.failing[key]
-        days = [day for day in WEEK if first <= day <= last]
-        yield Stretch(first, last, tuple(bar for day in days for bar in minutes(day, self.count)))
-
-
-async def fetched(broker: Broker, store: Store, today: date = MONDAY + 7 * DAY) -> list[Report]:
-    instruments = [INDEX, SHARE]
-    reports = [Report(one.key, one.symbol) for one in instruments]
-    worker = Worker(cast("CandleClient", broker), store, today, 60, Progress())
-    await worker.run(instruments, reports, WEEK[0], WEEK[4])
-    return reports
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    made = Store.in_memory([INDEX, SHARE])
-    yield made
-    made.close()
-
-
-async def test_what_is_stored_is_not_asked_for_again(store: Store) -> None:
-    broker = Broker()
-    first = await fetched(broker, store)
-    assert [(one.inserted, one.same, one.requests) for one in first] == [(1875, 0, 1), (1875, 0, 1)]
-    again = await fetched(broker, store)
-    assert [(one.inserted, one.stored_before, one.requests) for one in again] == [(0, 5, 0), (0, 5, 0)]
-    assert len(broker.asked) == 2
-
-
-async def test_thin_days_are_asked_for_again_and_stored_once(store: Store) -> None:
-    broker = Broker()
-    broker.count = 100
-    await fetched(broker, store)
-    again = await fetched(broker, store)
-    assert [(one.inserted, one.same, one.different) for one in again] == [(0, 500, 0), (0, 500, 0)]
-
-
-async def test_bars_that_differ_are_replaced_and_counted(store: Store) -> None:
-    store.merge_bars(SHARE, 60, minutes(WEEK[2], 3, price=90.0))
-    report = (await fetched(Broker(), store))[1]
-    assert (report.inserted, report.different) == (1872, 3)
-    assert store.read_bars(SHARE.key, "1m")["close"].unique().to_list() == [100.0]
-
-
-async def test_a_refused_instrument_does_not_keep_the_others_from_coming(store: Store) -> None:
-    broker = Broker()
-    broker.failing[INDEX.key] = BrokerError("invalid instrument key", "UDAPI1021", 400)
-    index, share = await fetched(broker, store)
-    assert "invalid instrument key" in index.error
-    assert (share.error, share.inserted) == ("", 1875)
-
-
-async def test_a_broker_that_is_gone_ends_it(store: Store) -> None:
-    broker = Broker()
-    broker.failing[SHARE.key] = TransportError("no connection")
-    with pytest.raises(ExceptionGroup) as caught:
-        await fetched(broker, store)
-    assert caught.group_contains(TransportError)
+@pytest.mark.parametrize(
+    ("content", "needle"),
+    [
+        (b"# nothing\n\n", "names no instrument"),
+        (b"\xff\xfe\x00", "no text"),
+        (b"A\n" * 20_001, "20,000 lines"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused(tmp_path: Path, content: bytes, needle: str) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=needle):
+        read_list(path)
+    with pytest.raises(UsageError, match="is a directory"):
+        read_list(tmp_path)
 
 
 # --- what is said -------------------------------------------------------------------------------------
 
 
-def test_the_summary_adds_up() -> None:
-    summary = Summary("1m", "sim-test", WEEK[0], WEEK[4], 2.0)
-    summary.reports = [
-        Report("a", "A", 5, 2, 1, 10, 8, 1, 1),
-        Report("b", "B", 5, 0, 2, 20, 20, error="refused"),
-    ]
-    data = summary.as_data()
-    assert (data["bars"], data["inserted"], data["same"], data["different"]) == (30, 28, 1, 1)
-    assert (data["complete"], data["from"], data["to"]) == (False, "2025-12-15", "2025-12-19")
-    text = "\n".join(summary.as_text())
-    assert "1 differed and were replaced" in text
-    assert "not complete: refused" in text
-    assert "28 new bars in 3 requests, 2.0 s (15 bars/s), into sim-test" in text
+EVENTS: list[dict[str, Any]] = [
+    {"event": "chosen", "instruments": 1, "words": "mine.txt", "from": "2025-11-15", "to": "2025-12-15"},
+    {"event": "planned", "symbol": "[bold]RELIANCE", "key": "k", "pieces": 3, "sessions": 20, "settled": 0},
+    {"event": "retry", "symbol": "[bold]RELIANCE", "why": "HTTP 503", "wait_s": 2.0},
+    {
+        "event": "stored",
+        "symbol": "[bold]RELIANCE",
+        "from": "a",
+        "to": "b",
+        "bars": 1500,
+        "done": 1,
+        "pieces": 3,
+    },
+    {"event": "waiting", "wait_s": 12.5},
+    {"event": "failed", "symbol": "[bold]RELIANCE", "from": "2025-11-15", "to": "2025-11-20", "why": "gone"},
+]
 
 
-def test_bars_are_drawn_on_a_terminal_only() -> None:
-    class Screen(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
-    assert type(progress_for(io.StringIO(), wanted=True)) is Progress
-    assert type(progress_for(Screen(), wanted=False)) is Progress
+
+def test_bars_are_drawn_on_a_terminal_with_rate_and_time_left() -> None:
     screen = Screen()
-    with progress_for(screen, wanted=True) as progress:
+    with progress_for(screen, as_json=False, events=False) as progress:
         assert isinstance(progress, TerminalProgress)
-        progress.add("[bold]RELIANCE", 3)
-        progress.got(1500)
-        progress.done("[bold]RELIANCE", 1)
-    assert "[bold]RELIANCE" in screen.getvalue()
-    assert "1,500 bars" in screen.getvalue()
-    assert "/s" in screen.getvalue()
+        for event in EVENTS:
+            progress.tell(event)
+    text = screen.getvalue()
+    assert "[bold]RELIANCE" in text
+    assert "2/3" in text
+    assert "next request in 12 s" in text
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    pipe = io.StringIO()
+    now = [0.0]
+    progress = PlainLines(pipe, lambda: now[0])
+    for event in EVENTS[:4]:
+        progress.tell(event)
+    assert pipe.getvalue().splitlines() == [
+        "1 instruments (mine.txt), 2025-11-15 to 2025-12-15",
+        "[bold]RELIANCE: HTTP 503; again in 2 s",
+    ]
+    now[0] = 15.0
+    for event in EVENTS[4:]:
+        progress.tell(event)
+    assert pipe.getvalue().splitlines()[2:] == [
+        "1 of 3 ranges, 1,500 bars, 100/s, about 30 s left; the rate limits let the next request go in 12 s",
+        "[bold]RELIANCE 2025-11-15 to 2025-11-20: gone",
+    ]
+
+
+def test_programs_get_one_object_or_a_line_for_every_event() -> None:
+    assert type(progress_for(Screen(), as_json=True, events=False)) is Progress
+    assert type(progress_for(io.StringIO(), as_json=False, events=False)) is PlainLines
+    out = io.StringIO()
+    progress = progress_for(Screen(), as_json=True, events=True, out=out)
+    assert isinstance(progress, JsonLines)
+    for event in EVENTS:
+        progress.tell(event)
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == EVENTS
+
+
+def row(symbol: str, **more: Any) -> dict[str, Any]:
+    figures = dict.fromkeys(
+        ("sessions", "settled_before", "requests", "retries", "bars", "inserted", "same", "different", "replaced", "odd"), 0
+    )  # fmt: skip
+    return {
+        "key": symbol, "symbol": symbol, **figures, "complete": True, "error": "", "troubles": {}, "failures": [],
+        "differences": [], **more,
+    }  # fmt: skip
+
+
+def summary(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "account": "sim-test", "interval": "1m", "from": "2025-12-15", "to": "2025-12-19",
+        "complete": all(one["complete"] for one in rows), "stopped": False, "halted": "", "unknown": [],
+        "seconds": 2.0, "requests": 3, "retries": 1, "bars": 30, "inserted": 28, "instruments": list(rows), **more,
+    }  # fmt: skip
+
+
+def test_the_end_says_what_is_worth_knowing() -> None:
+    difference = {
+        "start": "2025-12-15T09:15:00+05:30",
+        "stored": {"open": 1.0, "close": 99.5},
+        "broker": {"open": 1.0, "close": 100.0},
+    }
+    rows = [
+        row("GOOD", inserted=8, sessions=5, settled_before=2),
+        row("ODD", different=1, same=4, differences=[difference]),
+        row("LATE", retries=3, troubles={"HTTP 503": 2, "time-out": 1}),
+        row("GONE", complete=False, error="2025-12-15 to 2025-12-16: refused"),
+    ]
+    text = "\n".join(summary_lines(summary(*rows, unknown=["TMPV: not listed"])))
+    assert "GOOD                             8 new          0 as stored  (2 of 5 days were settled)" in text
+    assert "1 stored bars differ from the broker's and were left as they are (--replace" in text
+    assert "2025-12-15 09:15 close 99.5 stored, 100 at the broker" in text
+    assert "asked again 3x: HTTP 503 (2x); time-out (1x)" in text
+    assert "not complete: 2025-12-15 to 2025-12-16: refused" in text
+    assert "not asked for: TMPV: not listed" in text
+    assert "28 new bars in 3 requests (1 of them repeated), 2.0 s (15 bars/s), into sim-test" in text
+    assert text.endswith("not complete: see above; what came is stored, call it again to go on")
+
+
+def test_hundreds_of_quiet_instruments_take_one_line() -> None:
+    lines = summary_lines(
+        summary(*[row(f"S{number}") for number in range(200)], row("BAD", complete=False, error="x"))
+    )
+    assert "200 of 201 instruments are complete without anything to tell" in lines[0]
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "needle"),
+    [
+        ({"stopped": True}, "stopped; what came is stored"),
+        (
+            {"halted": "the broker does not answer"},
+            "not complete: the broker does not answer; what came is stored",
+        ),
+    ],
+)
+def test_an_early_end_says_so(more: dict[str, Any], needle: str) -> None:
+    assert summary_lines(summary(row("A"), **more))[-1].startswith(needle)
+
+
+def test_holes_are_listed_by_day_with_their_minutes() -> None:
+    def hole(day: str, missing: int, found: list[Any], expected: int | None = 375) -> dict[str, Any]:
+        return {
+            "day": day,
+            "stored": 5,
+            "expected": expected,
+            "missing": missing,
+            "ranges": found,
+            "more_ranges": 0,
+        }
+
+    holes = [
+        hole("2025-12-15", 375, [["09:15", "15:29", 375]]),
+        hole("2025-12-16", 3, [["09:20", "09:21", 2], ["11:00", "11:00", 1]]),
+        hole("1999-01-01", 0, [], None),
+        *[hole(f"2025-12-{day}", 1, [["09:15", "09:15", 1]]) for day in range(17, 27)],
+    ]
+    data = {
+        "interval": "1m", "from": "2025-12-15", "to": "2025-12-19", "complete": False, "unknown": [], "missing": 378,
+        "instruments": [
+            {"symbol": "A", "full": 2, "sessions": 5, "not_traded": 0, "thin_days": [], "missing": 378, "holes": holes},
+            {"symbol": "B", "full": 4, "sessions": 5, "not_traded": 9, "thin_days": [1], "missing": 0, "holes": []},
+        ],
+    }  # fmt: skip
+    lines = check_lines(data)
+    assert lines[1:5] == [
+        "    2025-12-15: all 375",
+        "    2025-12-16: 3 of 375: 09:20-09:21 (2), 11:00",
+        "    1999-01-01: nobody knows the hours of that day; 5 bars stored",
+        "    2025-12-17: 1 of 375: 09:15",
+    ]
+    assert "    and 7 more days" in lines
+    assert any("9 bars on 1 days were not traded, says the broker" in line for line in lines)
+    assert "378 bars missing" in lines[-1]
+    assert check_lines({**data, "complete": True, "instruments": []}) == [
+        "2025-12-15 to 2025-12-19, 1m: no holes"
+    ]

@@ -271,7 +271,8 @@ class UpstoxApi:
         except Broken as broken:
             raise self._lost(number, endpoint, broken) from None
         if raw.status == 429:
-            self.governor.refused(_account_of(endpoint))
+            # Of orders our own longer pause holds whatever is said: those who go over are suspended.
+            self.governor.refused(_account_of(endpoint), 0.0 if endpoint.is_order else raw.retry_after_s)
         return self._judge(number, endpoint, raw)
 
     def _hand_over(

@@ -289,8 +289,12 @@ class Governor:
             words, remedy=f"Next slot in {max(wait, 0.1):.1f} s; the broker suspends those who go over"
         )
 
-    def refused(self, account: str = "") -> float:
+    def refused(self, account: str = "", retry_after_s: float = 0.0) -> float:
         """The broker has answered 429: let ordinary requests of that account pause.
+
+        Args:
+            account: Read endpoint, or empty for order writes.
+            retry_after_s: When the broker says to come again, which it usually does not; its word is taken.
 
         Returns:
             Seconds of the pause.
@@ -299,9 +303,12 @@ class Governor:
         now = self._now_s()
         if now < mine.paused_until_s:
             return mine.paused_until_s - now  # another answer to the same burst
-        again = now - mine.paused_until_s < mine.windows[-1].seconds and mine.strikes
-        mine.strikes = mine.strikes + 1 if again else 1
-        pause_s: float = min(PAUSE_S * 2 ** (mine.strikes - 1), LONGEST_PAUSE_S)
+        if retry_after_s > 0:
+            pause_s = min(retry_after_s, LONGEST_PAUSE_S)
+        else:
+            again = now - mine.paused_until_s < mine.windows[-1].seconds and mine.strikes
+            mine.strikes = mine.strikes + 1 if again else 1
+            pause_s = min(PAUSE_S * 2 ** (mine.strikes - 1), LONGEST_PAUSE_S)
         mine.paused_until_s = now + pause_s
         if mine.spent is not None:
             with mine.spent.locked():

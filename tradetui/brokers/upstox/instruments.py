@@ -255,6 +255,11 @@ class Master:
             low = max(chunk) + 1
             yield from chunk.values()
 
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Every entry with the columns of `storage.listings`, best ranked first."""
+        with self._reading() as connection:
+            yield from connection.execute(f"SELECT rank, {_COLUMNS} FROM instruments ORDER BY rank")  # noqa: S608
+
     @property
     def on(self) -> date:
         """The day the list is for."""

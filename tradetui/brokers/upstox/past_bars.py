@@ -17,8 +17,8 @@ import numpy as np
 
 from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
-from tradetui.brokers.upstox.api import UpstoxApi
-from tradetui.brokers.upstox.candles import DATA_SINCE, PAUSES_S, unit_named
+from tradetui.brokers.upstox.api import Reply, UpstoxApi
+from tradetui.brokers.upstox.candles import DATA_SINCE, PAUSES_S, patiently, unit_named
 from tradetui.brokers.upstox.governor import Lane
 from tradetui.domain.calendar import DAY_NS, IST, day_start_ns, ist_date
 from tradetui.domain.candle_block import CandleBlock
@@ -91,6 +91,15 @@ class Answer:
     attempts: int
 
 
+async def patient(read: Callable[[], Awaitable[Reply]]) -> Any:
+    """The data of a read that is repeated when it fails, a bounded number of times.
+
+    Raises:
+        TradeTuiError: It was refused, or failed every time.
+    """
+    return (await patiently(read)).data
+
+
 class PastBars:
     """Asks for past bars.
 
@@ -121,6 +130,11 @@ class PastBars:
     def today(self) -> date:
         """Today at the exchange."""
         return ist_date(self._now_ns())
+
+    @property
+    def attempts(self) -> int:
+        """How often one span is asked for before it counts as failed."""
+        return len(self._pauses_s) + 1
 
     async def fetch(
         self, key: str, interval: str, first: date, last: date, trouble: Trouble = lambda words, wait: None

@@ -45,12 +45,14 @@ class RawReply:
         body: The body, decompressed.
         content_type: Its declared type, lower case.
         elapsed_ms: From handing the request to the network until the body was read.
+        retry_after_s: Seconds after which the server says to come again; 0 when it says nothing.
     """
 
     status: int
     body: bytes
     content_type: str
     elapsed_ms: float
+    retry_after_s: float = 0.0
 
 
 class Broken(Exception):
@@ -202,13 +204,14 @@ class Transport:
         with self._permit(endpoint, self._hosts) if needs_permit(endpoint) else contextlib.nullcontext():
             _wire.sent = sent
             try:
-                status, content_type, content = self._send(
+                status, said, content = self._send(
                     client, endpoint, headers, dict(path), list(query), body, fields
                 )
             finally:
                 _wire.sent = None
         elapsed_ms = (time.perf_counter() - started) * 1000
-        return RawReply(status, content, content_type.lower(), elapsed_ms)
+        content_type = str(said.get("Content-Type") or "").lower()
+        return RawReply(status, content, content_type, elapsed_ms, _seconds(said.get("Retry-After")))
 
     def warm(self) -> bool:
         """Have a connection to the order host open and idle: no order waits for a handshake.
@@ -252,7 +255,7 @@ class Transport:
         query: list[tuple[str, str]],
         body: Any,
         form: list[tuple[str, str]] | None,
-    ) -> tuple[int, str, bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         import urllib3.exceptions as faults
         from upstox_client.rest import ApiException
 
@@ -275,7 +278,7 @@ class Transport:
                 response.close()
                 raise Broken("the answer is larger than any real one", sent=True)
             response.release_conn()
-            status, content_type = response.status, response.headers.get("Content-Type") or ""
+            status, said = response.status, response.headers
         except ApiException as error:
             if not error.status:
                 # The SDK's form of a TLS failure. A refused certificate means no request was sent.
@@ -283,18 +286,24 @@ class Transport:
                 words = "its certificate is not valid" if refused else "the encrypted connection failed"
                 raise Broken(words, sent=not refused) from None
             status, content = int(error.status), bytes(error.body or b"")
-            content_type = (error.headers or {}).get("Content-Type") or ""
+            said = error.headers or {}
         except faults.HTTPError as error:
             raise _broken(error) from None
         except OSError as error:
             raise Broken(f"the connection failed: {clean(error.strerror or error, 120)}", sent=True) from None
-        return status, content_type, content
+        return status, said, content
 
     def _ready(self) -> Any:
         with self._lock:
             if self._client is None:
                 self._client = _tamed_client(self._hosts)
             return self._client
+
+
+def _seconds(text: str | None) -> float:
+    """A ``Retry-After`` in seconds; 0 for a date, or for anything else than a short number."""
+    plain = (text or "").strip()
+    return float(plain) if plain.isascii() and plain.isdigit() and len(plain) <= 4 else 0.0
 
 
 def _tamed_client(hosts: Hosts) -> Any:

@@ -1,20 +1,27 @@
-"""How far a backfill is: bars with rate and time left on a terminal, nothing elsewhere."""
+"""How far a backfill is: bars with rate and time left on a terminal, plain lines in a pipe, JSON lines for programs."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-_SHOWN = 8
+_SHOWN: Final = 8
 """Instruments with a bar of their own; more would scroll."""
+_LINE_EVERY_S: Final = 10.0
+"""Between two plain lines that only say how far it is."""
+
+Event = Mapping[str, Any]
 
 
 class Progress:
-    """Says nothing: for pipes and ``--json``."""
+    """Says nothing: for ``--json`` alone."""
 
     def __enter__(self) -> Self:
         return self
@@ -24,18 +31,106 @@ class Progress:
     ) -> None:
         return None
 
-    def add(self, symbol: str, pieces: int) -> None:
-        """An instrument has so many pieces to fetch."""
+    def tell(self, event: Event) -> None:
+        """Take one event; see `wiring.backfill.job.Job`."""
 
-    def got(self, bars: int) -> None:
-        """So many bars came and are stored."""
 
-    def done(self, symbol: str, pieces: int) -> None:
-        """Pieces of an instrument are finished, well (1) or not (0)."""
+class JsonLines(Progress):
+    """One JSON object a line for every event, on standard output, the final object last.
 
-    async def wait(self, seconds: float) -> None:
-        """The broker did not answer; the next attempt comes after so long."""
-        await asyncio.sleep(seconds)
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def tell(self, event: Event) -> None:
+        """Print an event."""
+        print(json.dumps(dict(event)), file=self._stream, flush=True)
+
+
+class Tally:
+    """What the events add up to."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._began_s = now_s()
+        self.pieces = 0
+        self.done = 0
+        self.bars = 0
+        self.failed = 0
+
+    def take(self, event: Event) -> None:
+        """Count an event."""
+        match event["event"]:
+            case "planned":
+                self.pieces += int(event["pieces"])
+            case "stored":
+                self.done += 1
+                self.bars += int(event["bars"])
+            case "failed":
+                self.failed += 1
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self._now_s() - self._began_s
+
+    @property
+    def rate(self) -> float:
+        """Bars a second."""
+        return self.bars / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that the rest takes at this pace; ``None`` while nobody can tell."""
+        ended = self.done + self.failed
+        return self.seconds / ended * (self.pieces - ended) if ended else None
+
+
+class PlainLines(Progress):
+    """A line for what matters, and one every few seconds for how far it is: for pipes and log files.
+
+    Args:
+        stream: Where to.
+        now_s: Monotonic seconds.
+    """
+
+    def __init__(self, stream: TextIO, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._now_s = now_s
+        self._tally = Tally(now_s)
+        self._said_s = now_s()
+
+    def tell(self, event: Event) -> None:
+        """Count, and say what is worth a line."""
+        self._tally.take(event)
+        match event["event"]:
+            case "chosen":
+                words = f" ({event['words']})" if event["words"] else ""
+                self._say(f"{event['instruments']} instruments{words}, {event['from']} to {event['to']}")
+            case "failed":
+                self._say(f"{event['symbol']} {event['from']} to {event['to']}: {event['why']}")
+            case "retry":
+                self._say(f"{event['symbol']}: {event['why']}; again in {event['wait_s']:.0f} s")
+            case "waiting" if event["wait_s"] >= _LINE_EVERY_S:
+                self._how_far(f"; the rate limits let the next request go in {event['wait_s']:.0f} s")
+            case _:
+                self._how_far("")
+
+    def _how_far(self, more: str) -> None:
+        if self._now_s() - self._said_s < _LINE_EVERY_S:
+            return
+        tally = self._tally
+        left = "" if tally.left_s is None else f", about {tally.left_s:.0f} s left"
+        self._say(
+            f"{tally.done} of {tally.pieces} ranges, {tally.bars:,} bars, {tally.rate:,.0f}/s{left}{more}"
+        )
+
+    def _say(self, words: str) -> None:
+        self._said_s = self._now_s()
+        print(words, file=self._stream, flush=True)
 
 
 class TerminalProgress(Progress):
@@ -47,12 +142,7 @@ class TerminalProgress(Progress):
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
         self._bars = Bars(
@@ -63,9 +153,9 @@ class TerminalProgress(Progress):
             TimeRemainingColumn(),
             console=Console(file=stream, markup=False, highlight=False),
         )
+        self._tally = Tally()
         self._all: TaskID = self._bars.add_task("all", total=0, words="")
         self._of: dict[str, TaskID] = {}
-        self._fetched = 0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -76,36 +166,38 @@ class TerminalProgress(Progress):
     ) -> None:
         self._bars.stop()
 
-    def add(self, symbol: str, pieces: int) -> None:
-        """An instrument has so many pieces to fetch."""
+    def tell(self, event: Event) -> None:
+        """Move the bars."""
+        self._tally.take(event)
+        match event["event"]:
+            case "planned":
+                self._add(str(event["symbol"]), int(event["pieces"]))
+            case "stored":
+                self._advance(str(event["symbol"]), "")
+                self._bars.update(self._all, words=f"{self._tally.bars:,} bars, {self._tally.rate:,.0f}/s")
+            case "failed":
+                self._advance(str(event["symbol"]), "failed")
+            case "retry":
+                self._bars.update(self._all, words=f"{event['why']}: again in {event['wait_s']:.0f} s")
+            case "waiting":
+                self._bars.update(self._all, words=f"rate limits: next request in {event['wait_s']:.0f} s")
+
+    def _add(self, symbol: str, pieces: int) -> None:
         if len(self._of) < _SHOWN:
             words = "" if pieces else "all stored"
             self._of[symbol] = self._bars.add_task(symbol, total=pieces, words=words)
-        overall = self._task(self._all)
-        self._bars.update(self._all, total=(overall.total or 0) + pieces)
+        self._bars.update(self._all, total=self._tally.pieces)
 
-    def got(self, bars: int) -> None:
-        """So many bars came and are stored."""
-        self._fetched += bars
-        elapsed = self._task(self._all).elapsed or 0.0
-        rate = self._fetched / elapsed if elapsed > 0 else 0.0
-        self._bars.update(self._all, words=f"{self._fetched:,} bars, {rate:,.0f}/s")
-
-    def done(self, symbol: str, pieces: int) -> None:
-        """Pieces of an instrument are finished, well (1) or not (0)."""
+    def _advance(self, symbol: str, words: str) -> None:
         self._bars.advance(self._all)
         if symbol in self._of:
-            self._bars.update(self._of[symbol], advance=1, words="" if pieces else "refused")
-
-    async def wait(self, seconds: float) -> None:
-        """The broker did not answer; the next attempt comes after so long."""
-        self._bars.update(self._all, words=f"no answer, again in {seconds:.0f} s")
-        await asyncio.sleep(seconds)
-
-    def _task(self, number: TaskID) -> Any:
-        return next(task for task in self._bars.tasks if task.id == number)
+            self._bars.update(self._of[symbol], advance=1, words=words)
 
 
-def progress_for(stream: TextIO, *, wanted: bool) -> Progress:
-    """Bars on a terminal, silence elsewhere."""
-    return TerminalProgress(stream) if wanted and stream.isatty() else Progress()
+def progress_for(stream: TextIO, *, as_json: bool, events: bool, out: TextIO | None = None) -> Progress:
+    """Bars on a terminal, plain lines elsewhere; JSON lines where they are asked for, silence for one object."""
+    if events:
+        return JsonLines(out or sys.stdout)
+    if as_json:
+        return Progress()
+    return TerminalProgress(stream) if stream.isatty() else PlainLines(stream)

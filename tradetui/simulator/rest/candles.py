@@ -14,6 +14,7 @@ from tradetui.domain.calendar import IST, ist_date
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle
 from tradetui.simulator.rest.envelope import ApiError, success
+from tradetui.simulator.rest.history_trouble import HistoryTrouble
 from tradetui.simulator.rest.keys import one_key
 from tradetui.simulator.state import SimState
 from tradetui.simulator.venue import Venue
@@ -64,12 +65,14 @@ class CandlesApi:
         self._world = venue.world
         self._board = venue.board
         self._listed = venue.instruments
+        self._trouble = HistoryTrouble(state.faults)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Register the endpoints."""
-        router.add_get("/v3/historical-candle/intraday/{key}/{unit}/{interval}", self.intraday)
-        router.add_get("/v3/historical-candle/{key}/{unit}/{interval}/{to}", self.history)
-        router.add_get("/v3/historical-candle/{key}/{unit}/{interval}/{to}/{first}", self.history)
+        around = self._trouble.around
+        router.add_get("/v3/historical-candle/intraday/{key}/{unit}/{interval}", around(self.intraday))
+        router.add_get("/v3/historical-candle/{key}/{unit}/{interval}/{to}", around(self.history))
+        router.add_get("/v3/historical-candle/{key}/{unit}/{interval}/{to}/{first}", around(self.history))
 
     async def history(self, request: web.Request) -> web.Response:
         """Finished bars of past sessions."""

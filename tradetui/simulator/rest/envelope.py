@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -106,6 +107,7 @@ class ApiError(Exception):
         message: Text for the user; the code's own when left out.
         property_path: Which field is wrong.
         invalid_value: What was in it.
+        headers: Further headers of the answer.
     """
 
     def __init__(
@@ -116,8 +118,10 @@ class ApiError(Exception):
         *,
         property_path: str | None = None,
         invalid_value: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.code = code
+        self.headers = dict(headers or {})
         self.status = status
         self.message = message or _MESSAGES.get(code, "Invalid Input passed to the API")
         self.property_path = property_path
@@ -127,7 +131,10 @@ class ApiError(Exception):
     def response(self) -> web.Response:
         """The error as Upstox sends it: every field in both spellings, no ``data``."""
         return web.json_response(
-            {"status": "error", "errors": [self.item()]}, status=self.status, dumps=dumps
+            {"status": "error", "errors": [self.item()]},
+            status=self.status,
+            headers=self.headers,
+            dumps=dumps,
         )
 
     def item(self) -> dict[str, Any]:

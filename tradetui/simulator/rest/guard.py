@@ -14,8 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tradetui.domain.calendar import day_start_ns, ist_date
+from tradetui.simulator.faults import Faults
 from tradetui.simulator.rest.envelope import ApiError
-from tradetui.simulator.rest.limits import ORDER_QUOTA, READ_QUOTA, Governor
+from tradetui.simulator.rest.limits import ORDER_QUOTA, READ_QUOTA
 from tradetui.simulator.state import SimState
 from tradetui.simulator.tokens import bearer_of
 
@@ -59,7 +60,6 @@ class Guard:
 
     def __init__(self, state: SimState) -> None:
         self._state = state
-        self._governor = Governor()
 
     def middleware(self, host: str) -> Middleware:
         """The middleware for one listener, ``main`` or ``order``."""
@@ -92,8 +92,9 @@ class Guard:
         changes = is_write or endpoint.endswith("/convert-position")
         self._state.counts[f"{request.method} {endpoint}"] += 1
         self._state.counts[f"host:{host}"] += 1
+        self._state.limits.arrived(endpoint)
         if (hang := faults.strike("hang", path)) and not hang["after"]:
-            return await self._hang(request)
+            return await hold(self._state.faults, request)
         if changes and faults.strike("lost-ack-before", path):
             return _cut(request)
         self._edge(path)
@@ -114,7 +115,9 @@ class Guard:
         if is_doubtful and (garbled := faults.strike("garbled-ack", path)):
             return _garbled(str(garbled["form"]))
         if hang:
-            return await self._hang(request)
+            return await hold(faults, request)
+        if faults.strike("truncated", path):
+            return truncated(answer)
         return answer
 
     def _edge(self, path: str) -> None:
@@ -126,6 +129,8 @@ class Guard:
             raise web.HTTPBadRequest(text="")
         if faults.strike("maintenance-503", path):
             raise ApiError("UDAPI100500", 503, "Service is under maintenance")
+        if failed := faults.strike("5xx", path):
+            raise ApiError("UDAPI100500", server_error(failed["status"]), "Something went wrong")
 
     def _bearer(self, request: web.Request) -> None:
         token = bearer_of(request.headers.get("Authorization", ""))
@@ -139,11 +144,11 @@ class Guard:
 
     def _limit(self, endpoint: str, path: str, weight: int, *, is_write: bool) -> None:
         faults = self._state.faults
-        if faults.strike("429", path):
-            raise ApiError("UDAPI10005", 429)
+        if struck := faults.strike("429", path):
+            raise too_fast(float(struck["retry_after"]))
         if faults.active("no-limits") is not None:
             return
-        if not self._governor.take(endpoint, ORDER_QUOTA if is_write else READ_QUOTA, weight):
+        if not self._state.limits.take(endpoint, ORDER_QUOTA if is_write else READ_QUOTA, weight):
             raise ApiError("UDAPI10005", 429)
 
     def _service_hours(self, path: str, *, is_order: bool) -> None:
@@ -157,16 +162,6 @@ class Guard:
             shut = self._state.faults.strike("service-hours", path) is not None or shut
         if shut:
             raise ApiError("UDAPI100072" if is_funds else "UDAPI100074", 423)
-
-    async def _hang(self, request: web.Request) -> web.Response:
-        """Keep the connection open and say nothing until the client leaves or the fault is lifted."""
-        transport = request.transport
-        while transport is not None and not transport.is_closing():
-            with contextlib.suppress(TimeoutError):
-                # A client that leaves wakes nobody, so look after it once a second.
-                await asyncio.wait_for(self._state.faults.wait_change(), 1)
-                break
-        return _cut(request)
 
 
 def _endpoint(request: web.Request) -> str:
@@ -185,6 +180,37 @@ async def _lines(request: web.Request) -> int:
     except ValueError:
         return 1
     return min(max(1, len(body)), ORDER_QUOTA.per_s) if isinstance(body, list) else 1
+
+
+async def hold(faults: Faults, request: web.Request) -> web.Response:
+    """Keep the connection open and say nothing until the client leaves or the fault is lifted."""
+    transport = request.transport
+    while transport is not None and not transport.is_closing():
+        with contextlib.suppress(TimeoutError):
+            # A client that leaves wakes nobody, so look after it once a second.
+            await asyncio.wait_for(faults.wait_change(), 1)
+            break
+    return _cut(request)
+
+
+def too_fast(retry_after_s: float) -> ApiError:
+    """The refusal of a request too many, with or without a word when to come again."""
+    headers = {"Retry-After": f"{retry_after_s:g}"} if retry_after_s > 0 else {}
+    return ApiError("UDAPI10005", 429, headers=headers)
+
+
+def server_error(status: object) -> int:
+    """A status of the server's own failures; 500 for anything else."""
+    return int(status) if isinstance(status, int | float) and 500 <= status <= 599 else 500
+
+
+def truncated(answer: web.StreamResponse) -> web.Response:
+    """A good answer that ends in the middle, as a proxy in trouble hands it on: whole by its own length."""
+    body = answer.body if isinstance(answer, web.Response) else None
+    whole = bytes(body) if isinstance(body, bytes | bytearray) else b"{"
+    return web.Response(
+        status=answer.status, body=whole[: max(1, len(whole) * 2 // 3)], content_type="application/json"
+    )
 
 
 def _cut(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
@@ -24,6 +24,7 @@ from tradetui.simulator.worlds import auction
 from tradetui.simulator.worlds.base import WorldUpdate
 from tradetui.simulator.worlds.books import Touch, depth
 from tradetui.simulator.worlds.calm import OpenInterest, book_terms, quote_pace
+from tradetui.simulator.worlds.crowd import Crowd
 from tradetui.simulator.worlds.daily import ASSETS, FIRST_YEAR, N_SHARES, DailyModel, working_calendar
 from tradetui.simulator.worlds.inference import to_instrument
 from tradetui.simulator.worlds.messages import live_message, put_book, put_greeks, state_message
@@ -46,7 +47,8 @@ class SyntheticWorld:
         seed: Seed; another seed is another market.
         start_ns: Exchange time at which it is entered; what happened before is history.
         calendar: Days and hours; the shipped one by default.
-        variant: ``full``, ``thin`` (a handful of instruments) or ``hostile`` (names that attack a terminal).
+        variant: ``full``, ``thin`` (a handful of instruments), ``wide`` (240 further shares that have a past and do
+            not trade today) or ``hostile`` (names that attack a terminal).
 
     Raises:
         UsageError: No such variant.
@@ -63,6 +65,7 @@ class SyntheticWorld:
             seed, working_calendar(calendar or Calendar.default(), range(FIRST_YEAR, last + 1)), last
         )
         self._past = Past(self._model, seed)
+        self._crowd = Crowd(seed, self._variant.crowd, self._model.calendar)
         self._extra: dict[int, int] = {}
         self._taken: dict[int, int] = {}
         self._special: list[tuple[int, int, int, Feed]] = []
@@ -172,6 +175,10 @@ class SyntheticWorld:
 
     def history(self, key: str, interval_s: int, first: date, last: date) -> Sequence[Candle]:
         """Bars of sessions before the running one."""
+        if key in self._crowd:
+            return self._crowd.history(
+                key, interval_s, first, min(last, self._session.day - timedelta(days=1))
+            )
         row = self._session.listing.at.get(key)
         if row is None or not self._allowed[row]:
             return ()
@@ -223,7 +230,7 @@ class SyntheticWorld:
         self._allowed = self._variant.allowed(session.listing)
         rows = [row for row, here in zip(session.listing.rows, self._allowed, strict=True) if here]
         quiet = list(session.listing.quiet_rows) if self._variant.quiet_rows else []
-        self._rows = [self._variant.rename(row) for row in rows + quiet]
+        self._rows = [self._variant.rename(row) for row in [*rows, *quiet, *self._crowd.rows]]
         self._instruments = [to_instrument(row) for row in self._rows]
         self._state = DayState(len(session.listing.rows), session.prev_close, day_start_ns(day) // 1_000_000)
         self._shown = self._state

@@ -17,6 +17,9 @@ from tradetui.simulator.worlds.listing import Listing
 
 Flags = NDArray[np.bool_]
 
+CROWD = 240
+"""Further shares of the wide variant: with the others, more than 260 instruments have months of minutes."""
+
 _THIN_ASSETS = frozenset({NIFTY, BANKNIFTY, VIX, "NSE_EQ|INE002A01018", "NSE_EQ|INE040A01034"})
 
 HOSTILE_NAMES = (
@@ -46,11 +49,13 @@ class Variant:
         allowed: Which rows of a listing it shows.
         rename: What it does to a row of the instrument file.
         quiet_rows: Whether it lists what never trades.
+        crowd: Further shares that have a past and do not trade today.
     """
 
     allowed: Callable[[Listing], Flags]
     rename: Callable[[MasterRow], MasterRow]
     quiet_rows: bool = True
+    crowd: int = 0
 
 
 def variant_named(name: str) -> Variant:
@@ -64,10 +69,12 @@ def variant_named(name: str) -> Variant:
             return Variant(_all, _as_it_is)
         case "thin":
             return Variant(_few, _as_it_is, quiet_rows=False)
+        case "wide":
+            return Variant(_all, _as_it_is, crowd=CROWD)
         case "hostile":
             return Variant(_all, _hostile())
         case _:
-            raise UsageError(f"no synthetic world named {name!r}", "There are: full, thin, hostile")
+            raise UsageError(f"no synthetic world named {name!r}", "There are: full, thin, wide, hostile")
 
 
 def _all(listing: Listing) -> Flags:
