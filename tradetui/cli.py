@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from tradetui import __version__
-from tradetui.commands import table
+from tradetui.commands import data_table, table
+from tradetui.commands import replay as replay_commands
 
 app = typer.Typer(
     name="tradetui",
@@ -32,6 +33,7 @@ auth_app = typer.Typer(
 config_app = typer.Typer(help="Settings.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(auth_app, name="auth")
 app.add_typer(config_app, name="config")
+app.add_typer(replay_commands.app, name="replay")
 
 Home = Annotated[
     str | None, typer.Option("--home", help="Directory for settings and data.", envvar="TRADETUI_HOME")
@@ -429,6 +431,7 @@ def bench(
 
 
 table.add_to(app)
+data_table.add_to(app)
 
 
 def main() -> None:

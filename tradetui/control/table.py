@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tradetui.control import asking, reads
+from tradetui.control import asking, reads, replay
 from tradetui.control.host import Args, Host, products, text
 from tradetui.control.scripts import Scripts
 from tradetui.control.writes import Writes
@@ -250,6 +250,12 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     ),
     "backfill-stop": Asked("end a backfill; what came is stored", _backfill_stop, takes=("job",)),
     "backfill-check": Asked("which past bars are missing", _backfill_check, takes=_BACKFILL),
+    "replay": Asked(
+        "steer a replay: pause, step, jump, speed",
+        _read(replay.steer),
+        changes=True,
+        takes=("words", "wait"),
+    ),
     "relogin": Asked("take up a new login", _relogin, changes=True),
 }
 """Name of the request -> what it does. Stable: other commands, and users' scripts through them, stand on it."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tradetui.domain.calendar.ist import day_start_ns, ist_date
+
 MAX_SPEED: Final = 100_000.0
 """Times real time; beyond that say ``max``."""
 STEPS: Final = ("frame", "second", "minute")
@@ -72,6 +74,27 @@ class ReplayView:
     paused: bool = False
     to_ns: int = 0
     ended: bool = False
+
+    def refuses(self, steer: Steer) -> str:
+        """Why something cannot be done as it stands; empty when it can."""
+        if steer.act is Act.STATUS:
+            return ""
+        if self.ended:
+            return "the recording has ended: start the replay again to see more"
+        if steer.act is not Act.JUMP:
+            return ""
+        clock = f"{steer.clock_s // 3600:02d}:{steer.clock_s // 60 % 60:02d}"
+        target_ns = self.moment_ns(steer.clock_s)
+        if target_ns <= self.at_ns:
+            return (
+                f"{clock} lies behind, and what was traded since cannot be undone: "
+                f"start the replay again with --from {clock}"
+            )
+        return f"{clock} is after the end of the recording" if target_ns > self.last_ns else ""
+
+    def moment_ns(self, clock_s: int) -> int:
+        """A time of day (IST) of the recorded day, UTC ns."""
+        return day_start_ns(ist_date(self.first_ns)) + clock_s * 1_000_000_000
 
     @property
     def words(self) -> str:

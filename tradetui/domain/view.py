@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from tradetui.domain.measures import MarketMeasures, ProfileView
+from tradetui.domain.replay import ReplayView
 
 if TYPE_CHECKING:
     from tradetui.domain.events import OperatorEvent
@@ -374,6 +375,8 @@ class Snapshot:
     """Fills, rejections, kills: what deserves a line at the bottom of the screen; newest last."""
     preview: Preview | None = None
     health: Health = Health()
+    replay: ReplayView | None = None
+    """How the replay stands; ``None`` when this is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +427,10 @@ class Handle(Protocol):
 
     def fault(self, name: str, args: dict[str, object]) -> str:
         """Switch a fault of the inner simulator on or off; returns what happened, in words."""
+        ...
+
+    def replay(self, words: Sequence[str]) -> str:
+        """Steer the replay, such as ``("step", "minute")``; returns what was asked, in words."""
         ...
 
     def stop(self) -> None:

@@ -86,7 +86,7 @@ class Player:
         self._on_time = on_time
         self._on_frame = on_frame
         self._now_s = now_s
-        self._t_ns = 0
+        self._t_ns = span.first_ns
         self._to_ns = max(span.from_ns, span.first_ns)
         self._frames_left = 0
         self._ended = False
@@ -112,7 +112,6 @@ class Player:
 
     async def run(self, sink: EventSink) -> None:
         """Play the recording to its end, which is announced by `FeedState.ENDED`."""
-        self._t_ns = self._span.first_ns
         for event in self._prelude:
             self._say(sink, event)
         self._say(sink, FeedEvent(self._t_ns, FeedState.UP))
@@ -216,10 +215,11 @@ class Player:
         Raises:
             UsageError: It cannot be done; the words say why.
         """
+        refusal = self.view().refuses(steer)
+        if refusal:
+            raise UsageError(refusal)
         if steer.act is Act.STATUS:
             return self._words()
-        if self._ended:
-            raise UsageError("the recording has ended", "start the replay again to see more")
         words = self._steer(steer)
         self._anchor = None
         self._changed.set()
@@ -254,18 +254,9 @@ class Player:
         return f"playing at {speed_words(self._speed)}" if not self._paused else self._words()
 
     def _jump(self, clock_s: int) -> str:
-        target_ns = day_start_ns(ist_date(self._span.first_ns)) + clock_s * NS_PER_S
-        clock = f"{clock_s // 3600:02d}:{clock_s // 60 % 60:02d}:{clock_s % 60:02d}"
-        if target_ns <= self._t_ns:
-            raise UsageError(
-                f"{clock} lies behind, and what was traded since cannot be undone",
-                f"start the replay again with --from {clock[:5]}",
-            )
-        if target_ns > self._span.last_ns:
-            raise UsageError(f"the recording ends at {clock_of(self._span.last_ns)}")
-        self._to_ns = target_ns
+        self._to_ns = self.view().moment_ns(clock_s)
         self._resting.clear()
-        return f"jumping to {clock}"
+        return f"jumping to {clock_of(self._to_ns)}"
 
     def _words(self) -> str:
         return f"{self.view().words} at {clock_of(self._t_ns)}"

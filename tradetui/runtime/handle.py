@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.events import OperatorEvent
+from tradetui.domain.replay import steer_of
 from tradetui.domain.view import InstrumentRow, LogRow, Look, Snapshot
 from tradetui.runtime.core import Runtime
 from tradetui.runtime.notices import NoticeBoard
@@ -172,6 +173,23 @@ class RuntimeHandle:
         if runtime is None or runtime.parts.fault is None:
             return "faults exist on the simulator only"
         return runtime.parts.fault(name, args)
+
+    def replay(self, words: Sequence[str]) -> str:
+        """Steer the replay; returns what was asked, in words. A refusal comes in the log."""
+        asked = steer_of(words)
+        if isinstance(asked, str):
+            return asked
+
+        def put() -> None:
+            replay = self._runtime.parts.replay if self._runtime is not None else None
+            if replay is not None:
+                try:
+                    log.info("replay: %s", replay.steer(asked))
+                except TradeTuiError as error:
+                    log.warning("replay: %s", error)
+
+        self._call(put)
+        return " ".join(words)
 
     def stop(self) -> None:
         """Begin an orderly stop; returns at once."""

@@ -138,6 +138,7 @@ class ViewBuilder:
             notices=tuple(self._notices),
             preview=desk.preview(look.ticket, look.modifies) if look.ticket is not None else None,
             health=self._health(),
+            replay=parts.replay.view() if parts.replay is not None else None,
         )
 
     # --- market ---------------------------------------------------------------------------------------

@@ -36,6 +36,10 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("interval 1m|5m|15m|1h|1d", "interval of the chart"),
     ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop, fault reject every=5"),
     ("fault list|none", "simulator: name the faults there are, or lift all that are on"),
+    (
+        "replay pause|resume|step|jump|speed",
+        "replay: step frame, second or minute; jump HH:MM; speed 10 or max; faster, slower",
+    ),
     ("theme dark|light|contrast|16", "colours"),
     ("screenshot PATH", "write the screen as an SVG picture"),
     ("help", "keys and commands"),
@@ -57,7 +61,17 @@ _SECOND = {
     "gtt": ("buy", "sell", "cancel"),
     "convert": ("I", "D", "MTF"),
     "square-off": ("ok",),
+    "replay": ("pause", "resume", "step", "jump", "speed", "faster", "slower"),
 }
+
+
+STRATEGY = {
+    "strategy run": "STRATEGY_RUN",
+    "strategy pause": "STRATEGY_PAUSE",
+    "auto on": "AUTO_ON",
+    "auto off": "AUTO_OFF",
+}
+"""Command to the operator event that it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +207,7 @@ _PARSERS: dict[str, _Parser] = {
     "gtt": _whole("gtt"),
     "basket": _whole("basket"),
     "limit": _whole("limit"),
+    "replay": _whole("replay"),
     "square-off": _square_off,
     "arm": _arm,
     "strategy": _pair("strategy", "NAME"),

@@ -16,7 +16,7 @@ from tradetui.domain.view import LogRow, Look, Snapshot
 from tradetui.tui import fmt
 from tradetui.tui import ticket as tk
 from tradetui.tui.actions import ACTIONS, Action, Context, Danger, KeyMap
-from tradetui.tui.commands import COMMANDS, Command, complete, parse
+from tradetui.tui.commands import COMMANDS, STRATEGY, Command, complete, parse
 from tradetui.tui.desk import Desk
 from tradetui.tui.layout import Geometry, Pane
 from tradetui.tui.manage import MANAGED, Manager
@@ -24,6 +24,7 @@ from tradetui.tui.navigate import Navigator
 from tradetui.tui.operate import QUIET_MS, Operator
 from tradetui.tui.panes.bottom import context_of
 from tradetui.tui.panes.overlay import help_lines
+from tradetui.tui.replay import Replayer
 from tradetui.tui.state import Notice, Prompt, Ui, UiMode, ids_of, name_of
 
 PASTE_KEYS = 6
@@ -69,6 +70,7 @@ class Controller:
         self.nav = Navigator(self.ui, self.shown, geometry, self.say, self._effect)
         self.operator = Operator(self.ui, desk, self.nav, lambda: self.live, self.say, product)
         self.manager = Manager(self.ui, self.operator, lambda: self.live, self.say)
+        self.replayer = Replayer(desk, lambda: self.live, self.say)
         self._pressed: dict[str, int] = {}
         self._burst: deque[int] = deque(maxlen=PASTE_KEYS + 1)
         self._dropping_ms = -PASTE_MS - 1
@@ -95,6 +97,7 @@ class Controller:
             "help": lambda _: self.help(),
             "quit": lambda _: self.quit(),
             "interrupt": self._interrupt,
+            **self.replayer.actions(lambda text: self._prompt(UiMode.COMMAND, text)),
         }
 
     # --- what the app tells ---------------------------------------------------------------------------
@@ -380,8 +383,10 @@ class Controller:
             self.operator.resume(rest)
         elif verb in MANAGED:
             self.manager.run(verb, rest, self.now_ms)
-        elif verb in _STRATEGY:
-            self._strategy(_STRATEGY[verb], rest)
+        elif verb == "replay":
+            self.replayer.run(rest)
+        elif verb in STRATEGY:
+            self._strategy(STRATEGY[verb], rest)
         elif verb == "fault":
             told = self.desk.fault(rest, command.args)
             if rest == "list":
@@ -486,11 +491,3 @@ class Controller:
                 self.nav.select(ids[at])
             else:
                 self.ui.cursors[pane] = ids[at]
-
-
-_STRATEGY = {
-    "strategy run": "STRATEGY_RUN",
-    "strategy pause": "STRATEGY_PAUSE",
-    "auto on": "AUTO_ON",
-    "auto off": "AUTO_OFF",
-}

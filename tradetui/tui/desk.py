@@ -47,6 +47,10 @@ class Desk:
         """Switch a fault of the inner simulator."""
         return self.handle.fault(name, args) if self.handle is not None else "the engine is not running"
 
+    def replay(self, words: Sequence[str]) -> str:
+        """Steer the replay."""
+        return self.handle.replay(words) if self.handle is not None else "the engine is not running"
+
     def submit(self, kind: str, **fields: Any) -> bool:
         """Send an operator event.
 

@@ -48,6 +48,7 @@ from tradetui.storage.lists import read_lists
 from tradetui.storage.lock import DataLock
 from tradetui.storage.recording import InboxReader, RecordKind
 from tradetui.storage.store import Store
+from tradetui.wiring.calendars import stored_layers
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
 from tradetui.wiring.journals import Projected
 from tradetui.wiring.paper import paper_phase
@@ -157,7 +158,10 @@ async def join_replay(request: ReplayRequest) -> Parts:
 async def _joined(
     request: ReplayRequest, home: Home, recordings: Sequence[Recording], cleanup: list[Callable[[], Any]]
 ) -> Parts:
-    settings, calendar, universe = request.settings, Calendar.default(), Universe()
+    settings, universe = request.settings, Universe()
+    # The days as they are known now: a recording may be older than what the user has put right.
+    layers = stored_layers(request.place, settings, None)
+    calendar = layers.calendar()
     span = _span(request, recordings)
     day = ist_date(span.first_ns)
     for recording in recordings:
@@ -165,7 +169,7 @@ async def _joined(
             universe.add(instrument)
     clock = EventClock(span.first_ns)
     folder = _own_folder(home, span.name)
-    beginning = _beginning(request, universe, span.first_ns, day)
+    beginning = replace(_beginning(request, universe, span.first_ns, day), calendar=layers)
     engine = beginning.engine(calendar, universe)
     prelude = await asyncio.to_thread(_prelude, request, recordings, universe, span.first_ns)
 

@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tradetui.domain.view import Mode
 from tradetui.tui.layout import NUMBERS, Pane, Rect
 from tradetui.tui.spans import BLANK, Line, line_width, pad, restyle
 from tradetui.tui.state import Frame, Ui
@@ -103,6 +104,8 @@ def enclose(
 def _edge_style(frame: Frame, focused: bool) -> str:
     if frame.live.mode.needs_arming:
         return "error" if frame.live.armed_until_ns else "warn"
+    if frame.live.mode is Mode.REPLAY:
+        return "focus" if focused else "accent"
     return "focus" if focused else "border"
 
 

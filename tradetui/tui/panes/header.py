@@ -23,6 +23,8 @@ def mode_word(snap: Snapshot) -> tuple[str, str]:
             armed = "mode.armed" if snap.mode is Mode.LIVE else style
             return f"[## {word} ARMED {fmt.countdown(left)} ##]", armed
         return f"[{word} disarmed]", style
+    if snap.replay is not None:
+        return f"[{snap.mode.value} {snap.replay.words}]", f"mode.{snap.mode.value.lower()}"
     return f"[{snap.mode.value}]", f"mode.{snap.mode.value.lower()}"
 
 
