@@ -40,7 +40,7 @@ from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.requests import Command
 from tradetui.market.bar_book import BarBook
 from tradetui.market.candles import DEFAULT_INTERVALS, CandleBuilder
-from tradetui.market.history import History
+from tradetui.market.history import HISTORY_BARS, History
 from tradetui.market.liveness import MISSING_STREAM, Liveness
 from tradetui.market.microstructure import Microstructure
 from tradetui.market.periods import sessions_of
@@ -139,7 +139,7 @@ class Engine:
         self.candles = CandleBuilder(self.quotes, intervals=settings.intervals)
         self.liveness = Liveness(self.quotes)
         self.prices = Prices(self.quotes, universe.slots)
-        self.history = History()
+        self.history = History(HISTORY_BARS)
         sessions = sessions_of(calendar, universe.instruments)
         self.book = BarBook(self.candles, self.history, settings.intervals, sessions)
         self.signals = Signals()

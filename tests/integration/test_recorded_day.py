@@ -199,7 +199,7 @@ def test_finished_minutes_agree_with_the_brokers(ran: Ran, day: Path) -> None:
     assert agreeing == len(reported) == 2_486
     assert len(ours) == 2_507
     assert extra == [1_765_776_420_000, 1_765_776_720_000, 1_765_792_560_000]
-    assert ran.summary["bars"] == {"1m": 2507, "5m": 504, "15m": 168, "1h": 49, "1d": 14}
+    assert ran.summary["bars"] == {"1m": 2507, "3m": 840, "5m": 504, "15m": 168, "30m": 91, "1h": 49, "1d": 14}
 
 
 def test_the_binary_frames_say_what_their_json_lines_say(shared_data: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tradetui.config.about import About, setting
 from tradetui.config.calendar import OwnCalendar
 from tradetui.config.risk import Risk
+from tradetui.domain.market_data import INTERVALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,22 @@ class Urls:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """How much of the market may stream."""
+
+    plan: str = setting(
+        "auto",
+        "the account's plan, which decides the limits; auto reads it from the login",
+        choices=("auto", "standard", "plus"),
+    )
+    limits: str = setting(
+        "user",
+        "what the broker's limits on instruments count for: the user (safe), or each connection (more may stream)",
+        choices=("user", "connection"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What is on the screen from the start."""
 
@@ -55,7 +72,11 @@ class Watch:
         (),
         "symbols or instrument keys, in order; empty lets the program choose: indices, well-known shares, near futures",
     )
-    interval: str = setting("1m", "chart interval at start", choices=("1m", "5m", "15m", "1h", "1d"))
+    interval: str = setting("1m", "chart interval at start; 1M is a month", choices=tuple(INTERVALS))
+    overlays: tuple[str, ...] = setting(
+        ("ema(20)", "vwap"),
+        "lines over the chart: indicators with their parameters, such as supertrend(10,3), bbands or cpr",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +84,7 @@ class Vote:
     """The weighted vote of indicators (strategy ``vote``)."""
 
     enabled: bool = setting(True, "compute its signals")
-    intervals: tuple[str, ...] = setting(("5m", "15m", "1h"), "timeframes that vote: 1m, 5m, 15m, 1h, 1d")
+    intervals: tuple[str, ...] = setting(("5m", "15m", "1h"), f"timeframes that vote: {', '.join(INTERVALS)}")
     rsi: float = setting(25.0, "weight of RSI", low=0, high=100)
     macd: float = setting(25.0, "weight of MACD", low=0, high=100)
     bollinger: float = setting(20.0, "weight of Bollinger bands", low=0, high=100)
@@ -226,6 +247,7 @@ class Config:
 
     account: Account = field(default_factory=Account)
     urls: Urls = field(default_factory=Urls)
+    feed: Feed = field(default_factory=Feed)
     watch: Watch = field(default_factory=Watch)
     risk: Risk = field(default_factory=Risk)
     strategies: Strategies = field(default_factory=Strategies)

@@ -190,7 +190,7 @@ class Candle:
 
     Attributes:
         slot: Instrument slot of this run.
-        interval_s: Length in seconds; 86,400 stands for one session.
+        interval_s: Length in seconds, as in `INTERVALS`; 86,400 stands for one session.
         start_ms: Start of the bar, epoch ms UTC. Bars are named by their start.
         open, high, low, close: Rupees.
         volume: Units.
@@ -220,8 +220,11 @@ INTERVALS: dict[str, int] = {
     "30m": 1800,
     "1h": 3600,
     "1d": 86_400,
+    "1w": 604_800,
+    "1M": 2_592_000,
 }
-"""Bar intervals by name, in seconds."""
+"""Bar intervals by name, in seconds. A day stands for one session; ``1w`` and ``1M`` for the sessions of a calendar
+week and month, whose seconds are a name, not a length."""
 
 
 def interval_name(interval_s: int) -> str:

@@ -57,6 +57,11 @@ def session_of(start_ms: int) -> int:
     return (start_ms + _IST_MS) // _DAY_MS
 
 
+def time_of_day(start_ms: int) -> int:
+    """Milliseconds since midnight in India."""
+    return (start_ms + _IST_MS) % _DAY_MS
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What an indicator sees of a series: as `BarValues`, one array a field, oldest first."""

@@ -72,6 +72,7 @@ class Indicator:
             ``start_ms`` are integer columns. They may stand in ``over("symbol")``.
         source: Who computes it: ``TA-Lib RSI``, or ``tradetui``.
         about: One line on what the outputs mean, where the title does not say it.
+        on_price: Outputs that stand on the scale of prices, so that a chart can draw them over its bars.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Indicator:
     expressions: Callable[[Params], list[pl.Expr]]
     source: str = "tradetui"
     about: str = ""
+    on_price: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -148,6 +148,7 @@ def _declare_mavp() -> Indicator:
             expressions,
             "TA-Lib MAVP",
             "average of the day so far: the period of a bar is its number in the session, within the two limits",
+            ("value",),
         )
     )
 

@@ -1,7 +1,9 @@
 """Levels that a day takes from the day before, or from its own beginning: pivots, CPR, opening range.
 
 They hold from the first bar of a session to its last. On a series of days each day is a session of its own, so
-today's levels come from yesterday's bar. There are none on the first session of a series.
+today's levels come from yesterday's bar. There are none on the first session of a series, and none on the second one
+if the first began later in the day than it: a series may begin in the middle of a session, and half a session has
+no high and low.
 """
 
 from __future__ import annotations
@@ -10,23 +12,27 @@ from collections.abc import Callable
 from math import nan
 from typing import NamedTuple
 
-from tradetui.indicators.bars import BarValues
+from tradetui.indicators.bars import BarValues, time_of_day
 from tradetui.indicators.base import Indicator, Params, Value
 from tradetui.indicators.steps import step_indicator
 
-_INPUTS = ("high", "low", "close", "session")
+_INPUTS = ("high", "low", "close", "session", "start_ms")
 _CAMARILLA = (1.1 / 12.0, 1.1 / 6.0, 1.1 / 4.0, 1.1 / 2.0)
 _FIBONACCI = (0.382, 0.618, 1.0)
 
 
 class _Days(NamedTuple):
-    """The running session, and the levels that the one before it gave."""
+    """The running session, and the levels that the one before it gave.
+
+    ``opened_ms`` is when the series' first session began, from midnight; 0 for later sessions, which are whole.
+    """
 
     session: int
     high: float
     low: float
     close: float
     levels: Value
+    opened_ms: int = 0
 
 
 Levels = Callable[[float, float, float], Value]
@@ -41,14 +47,16 @@ def _levels_indicator(
     @step_indicator(name, title, family="levels", inputs=_INPUTS, outputs=outputs, warmup=1, about=about)
     def made(state: _Days | None, bar: BarValues, params: Params) -> tuple[_Days, Value]:
         if state is None:
+            known = _Days(bar.session, bar.high, bar.low, bar.close, none, time_of_day(bar.start_ms))
+        elif bar.session != state.session and state.opened_ms > time_of_day(bar.start_ms):
             known = _Days(bar.session, bar.high, bar.low, bar.close, none)
         elif bar.session != state.session:
             known = _Days(
                 bar.session, bar.high, bar.low, bar.close, levels(state.high, state.low, state.close)
             )
         else:
-            known = _Days(
-                bar.session, max(state.high, bar.high), min(state.low, bar.low), bar.close, state.levels
+            known = state._replace(
+                high=max(state.high, bar.high), low=min(state.low, bar.low), close=bar.close
             )
         return known, known.levels
 

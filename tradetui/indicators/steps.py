@@ -50,6 +50,7 @@ def step_indicator(
     check: Callable[[Params], object] | None = None,
     batch: Batch | None = None,
     about: str = "",
+    on_price: bool = True,
 ) -> Callable[[Step], Indicator]:
     """Make an indicator of a step function.
 
@@ -65,6 +66,7 @@ def step_indicator(
         check: Raises `DomainError` for parameters that make no sense.
         batch: The same over whole columns, where a loop over bars is too slow; the tests hold it to the last bit.
         about: One line on the outputs.
+        on_price: The outputs stand on the scale of prices.
     """
     known = dict(params or {})
     floors = {key: (least or {}).get(key, 1) for key in known}
@@ -103,6 +105,7 @@ def step_indicator(
                 lambda given: StepLive(step, given, len(outputs)),
                 expressions,
                 about=about,
+                on_price=outputs if on_price else (),
             )
         )
 

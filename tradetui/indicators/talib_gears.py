@@ -37,6 +37,7 @@ def talib_indicator(
     inputs: tuple[str, ...],
     outputs: tuple[str, ...] = ("value",),
     about: str = "",
+    on_price: tuple[str, ...] | None = None,
 ) -> Indicator:
     """Declare and register an indicator that TA-Lib computes.
 
@@ -49,6 +50,7 @@ def talib_indicator(
         inputs: Fields of a bar in TA-Lib's order.
         outputs: Our names of TA-Lib's outputs, in TA-Lib's order.
         about: One line on the outputs.
+        on_price: Outputs on the scale of prices; None: all or none, as TA-Lib says.
     """
     compute = getattr(talib, function)
     handle = getattr(stream, function)
@@ -89,10 +91,23 @@ def talib_indicator(
         warm = pl.int_range(pl.len()) >= skip
         return [pl.when(warm).then(part.cast(pl.Float64)).otherwise(nan).fill_null(nan) for part in parts]
 
-    source = f"TA-Lib {function}"
+    if on_price is None:
+        on_price = outputs if scaled_as_prices(function) else ()
     return register(
         Indicator(
-            name, title, family, params, inputs, outputs, warmup, batch, live, expressions, source, about
+            name,
+            title,
+            family,
+            params,
+            inputs,
+            outputs,
+            warmup,
+            batch,
+            live,
+            expressions,
+            f"TA-Lib {function}",
+            about,
+            on_price,
         )
     )
 
@@ -100,6 +115,11 @@ def talib_indicator(
 def declared(function: str) -> Any:
     """TA-Lib's own description of a function; its stubs do not know the class."""
     return abstract.Function(function)  # type: ignore[attr-defined]
+
+
+def scaled_as_prices(function: str) -> bool:
+    """Whether TA-Lib says that a function's outputs have the scale of its inputs."""
+    return "Output scale same as input" in (declared(function).function_flags or ())
 
 
 def _floats(column: Any, skip: int) -> F64:

@@ -46,5 +46,6 @@ SUPERTREND = _trend(
     params={"timeperiod": 10, "multiplier": 3.0},
     inputs=("high", "low", "close"),
     outputs=("value", "direction"),
+    on_price=("value",),
     about="the trailing band in force, and 1 while the trend is up, -1 while it is down",
 )

@@ -1,4 +1,4 @@
-"""Ticks into bars: one minute from trades, longer intervals from finished minutes, the day from trades.
+"""Ticks into bars: one minute from trades, longer ones from finished minutes, the day from trades (weeks: `periods`).
 
 The bar policy (ADR "Bars: what closes a minute and who is right about it" has the measurements):
 
@@ -41,12 +41,12 @@ from tradetui.market.quotes import Quotes, Trade, TradeColumns, Trades
 from tradetui.market.sessions import NS_PER_MS
 
 MINUTE_S = 60
-DEFAULT_INTERVALS = tuple(INTERVALS[name] for name in ("1m", "5m", "15m", "1h", "1d"))
+DEFAULT_INTERVALS = tuple(INTERVALS.values())
 
 _FAR = 1 << 62
 _SCALAR_ROWS = 12
-_CLOSE_LIMIT = 500
-"""Minutes the clock closes in one call: about ten milliseconds of work."""
+_CLOSE_LIMIT = 200
+"""Bars the clock closes in one call: with history and indicators about two milliseconds of work."""
 _HAS_MINUTE, _HAS_INDEX = int(Has.MINUTE), int(Has.INDEX)
 _V, _TS, _OI = int(Bar.VOLUME), int(Bar.TS_MS), int(Px.OI)
 
@@ -56,7 +56,8 @@ class CandleBuilder:
 
     Args:
         quotes: Market state that `Quotes.apply` has already brought up to date when a frame arrives here.
-        intervals: Seconds; multiples of 60, at least 60 itself, and 86,400 for the day.
+        intervals: Seconds; multiples of 60, at least 60 itself, and 86,400 for the day. Longer ones are made
+            of days, by `periods`.
         grace_ms: How long to wait for the broker's minute, by the exchange's clock.
         patience_ms: How long to wait by engine time when the exchange's clock stands still.
         settle_ms: How long after the session's end the day's bars wait for the official close and post-close
@@ -67,6 +68,7 @@ class CandleBuilder:
         late: Trades that arrived out of order or after their minute had closed.
         late_dropped: Those too old for any minute that can still be revised.
         confirmed: Minutes closed by the clock whose broker's figures, coming later, were the same.
+        behind: More bars are due than one call closes; call again soon, with a frame or the time.
 
     Raises:
         DomainError: An interval is not a positive multiple of 60 seconds.
@@ -89,6 +91,7 @@ class CandleBuilder:
         self._grace_ms = grace_ms
         self._patience_ms = patience_ms
         self.outside = self.late = self.late_dropped = self.confirmed = 0
+        self.behind = False
         self._revised: list[Candle] = []
         self._gaps = Gaps()
         self._days = DayBars(quotes, self._gaps, settle_ms)
@@ -126,6 +129,7 @@ class CandleBuilder:
             self._minutes[slot] = self._new_minutes()
         self._waiting: set[int] = set()
         self._due_ms = _FAR
+        self.behind = False
 
     # --- what the engine calls ---
 
@@ -199,7 +203,7 @@ class CandleBuilder:
     def finish_day(self) -> list[Candle]:
         """Close everything: the day is over, or the feed has ended for good."""
         out: list[Candle] = []
-        self._close_due(_FAR - 1, out, limit=len(self._minutes) * 2)
+        self._close_due(_FAR - 1, out, limit=_FAR)
         for slot in range(len(self._minutes)):
             self._flush_dirty(slot)
             if DAY_S in self.intervals:
@@ -370,18 +374,22 @@ class CandleBuilder:
             self._days.settle(t_ms, out)
 
     def _close_due(self, horizon_ms: int, out: list[Candle], limit: int = _CLOSE_LIMIT) -> None:
-        """Close bars that ended at or before ``horizon_ms``: up to ``limit`` instruments, the rest next time."""
-        last_ms = horizon_ms - MINUTE_MS
-        waiting = [slot for slot in sorted(self._waiting) if self._minutes[slot].pending_ms <= last_ms]
-        for slot in waiting[:limit]:
+        """Close bars that ended at or before ``horizon_ms``: about ``limit`` of them, the rest next time."""
+        last_ms, full = horizon_ms - MINUTE_MS, len(out) + limit
+        self.behind = True  # until all is done: a long loop would hold up the frames behind it
+        for slot in [slot for slot in sorted(self._waiting) if self._minutes[slot].pending_ms <= last_ms]:
+            if len(out) >= full:
+                return
             self._finish_pending(slot, out)
-        ended = np.flatnonzero((self._start > 0) & (self._start <= last_ms)).tolist()
-        for slot in ended[: max(0, limit - len(waiting))]:
+        for slot in np.flatnonzero((self._start > 0) & (self._start <= last_ms)).tolist():
+            if len(out) >= full:
+                return
             self._finish_forming(slot, out)
-        if len(waiting) + len(ended) > limit:
-            return  # still due: a long loop would hold up the frames behind it
         for slot, which in np.argwhere(self._fold_end <= horizon_ms).tolist():
+            if len(out) >= full:
+                return
             self._close_fold(slot, which, out)
+        self.behind = False
         forming = self._start[self._start > 0]
         ends = [int(forming.min()) + MINUTE_MS] if len(forming) else []
         ends += [self._minutes[slot].pending_ms + MINUTE_MS for slot in self._waiting]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_BARS = 400
-"""Bars kept a series: a session of minutes (375) and the warm-up of every indicator here."""
+"""Bars kept a series: enough for the warm-up of every usual indicator."""
+HISTORY_BARS = {60: 900}
+"""The same for single intervals, by seconds: minutes of two sessions, so that pivots know the whole day before."""
 
 _SOURCES = tuple(BarSource)
 _SOURCE_CODE = {source: code for code, source in enumerate(_SOURCES)}

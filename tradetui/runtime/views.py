@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
@@ -28,7 +27,7 @@ from tradetui.domain.view import (
     StrategyRow,
     WatchRow,
 )
-from tradetui.indicators import Columns, parse_spec
+from tradetui.indicators import Columns, Spec
 from tradetui.runtime.gauges import risk_gauges
 from tradetui.runtime.measures import market_measures, profile_view
 from tradetui.runtime.telemetry import budget_gauges, rss_mb
@@ -36,7 +35,6 @@ from tradetui.runtime.telemetry import budget_gauges, rss_mb
 if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
 
-_OVERLAYS: Final = (parse_spec("ema(20)"), parse_spec("vwap"))
 _NS: Final = 1_000_000_000
 _ORDERS_SHOWN: Final = 200
 _SLOW_EVERY: Final = 10
@@ -58,6 +56,10 @@ def instrument_row(instrument: Instrument) -> InstrumentRow:
         strike=instrument.strike or 0,
         tradable=instrument.tradable,
     )
+
+
+_ALL_BARS: Final = 1_000_000
+"""All that the history has."""
 
 
 class ViewBuilder:
@@ -224,7 +226,8 @@ class ViewBuilder:
         engine = self._engine
         slot = engine.universe.slots[instrument.key]
         interval_s = INTERVALS.get(look.interval, 60)
-        bars = engine.bars(slot, interval_s, look.bars)
+        known = engine.bars(slot, interval_s, _ALL_BARS)
+        bars = known[-look.bars :]
         marks = [
             (f"{o.request.side.value} {o.pending_qty}", _resting_at(o))
             for o in engine.desk.manager.working(instrument.key)
@@ -247,7 +250,7 @@ class ViewBuilder:
             low=tuple(c.low for c in bars),
             close=tuple(c.close for c in bars),
             volume=tuple(c.volume for c in bars),
-            overlays=_overlays(bars),
+            overlays=_overlays(known, len(bars), self._runtime.parts.overlays),
             marks=tuple(marks),
             decimals=decimals_of(instrument.tick_size),
         )
@@ -347,15 +350,19 @@ def _resting_at(order: Order) -> float:
     return to_rupees(request.price or request.trigger_price)
 
 
-def _overlays(bars: list[Candle]) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """EMA and session VWAP over the bars on the screen."""
+def _overlays(
+    bars: list[Candle], shown: int, specs: Iterable[Spec]
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Lines over the last ``shown`` bars, computed from all: averages are warm and levels know the day before."""
     if not bars:
         return ()
-    columns = Columns.of(
-        np.array([c.start_ms for c in bars], np.int64),
-        *(
-            np.array([getattr(c, name) for c in bars], np.float64)
-            for name in ("open", "high", "low", "close", "volume")
-        ),
-    )
-    return tuple((str(spec), tuple(spec.batch(columns)[0].tolist())) for spec in _OVERLAYS)
+    columns = Columns.of_candles(bars)
+    out = []
+    for spec in specs:
+        drawn = spec.indicator.on_price
+        for name, output, values in zip(
+            spec.columns, spec.indicator.outputs, spec.batch(columns), strict=True
+        ):
+            if output in drawn:
+                out.append((name, tuple(values[-shown:].tolist())))
+    return tuple(out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from tradetui.domain.market_data import INTERVALS
+
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("arm MINUTES", "allow live orders for 1 to 60 minutes; asks for the last four of the account"),
     ("disarm", "stop live orders at once"),
@@ -33,7 +35,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("auto off NAME", "signals stay suggestions"),
     ("watch add SYMBOL", "put an instrument on the watchlist"),
     ("watch remove [SYMBOL]", "take an instrument off the watchlist"),
-    ("interval 1m|5m|15m|1h|1d", "interval of the chart"),
+    (f"interval {'|'.join(INTERVALS)}", "interval of the chart; 1M is a month"),
     ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop, fault reject every=5"),
     ("fault list|none", "simulator: name the faults there are, or lift all that are on"),
     (
@@ -54,7 +56,7 @@ _SECOND = {
     "strategy": ("run", "pause"),
     "auto": ("on", "off"),
     "watch": ("add", "remove"),
-    "interval": ("1m", "5m", "15m", "1h", "1d"),
+    "interval": tuple(INTERVALS),
     "theme": THEMES,
     "exit": ("all",),
     "cancel": ("all",),
@@ -147,8 +149,9 @@ def _pair(verb: str, what: str, *, optional: tuple[str, ...] = ()) -> _Parser:
 
 def _choice(verb: str) -> _Parser:
     def run(rest: list[str]) -> Command | str:
-        if len(rest) == 1 and rest[0].lower() in _SECOND[verb]:
-            return Command(verb, rest[0].lower())
+        for word in (rest[0], rest[0].lower()) if len(rest) == 1 else ():
+            if word in _SECOND[verb]:  # as typed first: 1M is not 1m
+                return Command(verb, word)
         return f"{verb} is one of {', '.join(_SECOND[verb])}"
 
     return run

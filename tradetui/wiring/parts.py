@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tradetui.brokers.upstox.governor import Budget
 from tradetui.brokers.upstox.tokens import AccessToken
-from tradetui.domain.events import DayBand, Event
+from tradetui.domain.events import AskedQuote, DayBand, Event
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
 from tradetui.domain.market_data import Candle, TickBatch
@@ -17,6 +17,7 @@ from tradetui.domain.records import Record
 from tradetui.domain.replay import ReplayView, Steer
 from tradetui.domain.view import Mode
 from tradetui.engine import Engine
+from tradetui.indicators import Spec, parse_spec
 from tradetui.journal import ContentHash
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker, Clock, Feed, Inquiries
@@ -112,6 +113,7 @@ class Parts:
         record_event: Records every event in the order of processing.
         cleanup: Called last, in reverse order.
         ends: Stop when the feed's world ends.
+        overlays: Lines that the chart draws over its bars.
         timed_by_feed: The feed itself makes `TimeEvent`s (replays).
         fault: Switches a fault of the inner simulator.
         lease: The right to write orders, and the sign that the loop turns.
@@ -123,7 +125,9 @@ class Parts:
         bands: Asks the broker for the price bands of some instruments.
         budgets: Requests used of the broker's limits, orders first.
         inquiries: Questions about the account that people ask.
-        backfills: Fetches past bars into the store for `tradetui backfill`.
+        ask_quotes: Asks the broker for last prices, where the stream is silent.
+        ask_status: Asks the broker what an exchange does now.
+        minutes: The broker's own minutes of today, for bars that were seen in part.
         replay: Steers the recording that is played; ``None`` where nothing is replayed.
     """
 
@@ -144,6 +148,7 @@ class Parts:
     record_event: Callable[[Event], None] | None = None
     cleanup: list[Callable[[], Any]] = field(default_factory=list)
     ends: bool = False
+    overlays: tuple[Spec, ...] = (parse_spec("ema(20)"), parse_spec("vwap"))
     timed_by_feed: bool = False
     fault: Callable[[str, dict[str, object]], str] | None = None
     lease: LeasePort | None = None
@@ -155,5 +160,8 @@ class Parts:
     bands: Callable[[Sequence[str]], Awaitable[Sequence[DayBand]]] | None = None
     budgets: Callable[[], tuple[Budget, ...]] | None = None
     inquiries: Inquiries | None = None
+    ask_quotes: Callable[[Sequence[str]], Awaitable[Sequence[AskedQuote]]] | None = None
+    ask_status: Callable[[str], Awaitable[tuple[str, int]]] | None = None
+    minutes: Callable[[Instrument], Awaitable[Sequence[Candle]]] | None = None
     backfills: EngineBackfills | None = None
     replay: ReplayPort | None = None

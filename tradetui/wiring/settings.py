@@ -18,6 +18,7 @@ from tradetui.domain.market_data import INTERVALS
 from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Product, Side
 from tradetui.engine import Charge
+from tradetui.indicators import Spec, parse_spec
 from tradetui.risk.limits import Limits
 from tradetui.strategies import (
     OpeningRangeBreakout,
@@ -122,6 +123,27 @@ def strategies_from(settings: Config) -> list[Strategy]:
             )
         )
     return chosen
+
+
+def overlays_from(settings: Config) -> tuple[Spec, ...]:
+    """The lines that the chart draws over its bars.
+
+    Raises:
+        ConfigError: Not an indicator, or one that has nothing on the scale of prices.
+    """
+    specs = []
+    for text in settings.watch.overlays:
+        try:
+            spec = parse_spec(text)
+        except DomainError as error:
+            raise ConfigError(f"watch.overlays: {error.message}", error.remedy) from None
+        if not spec.indicator.on_price:
+            raise ConfigError(
+                f"watch.overlays: {spec} is not on the scale of prices",
+                "`tradetui indicators` marks those that are",
+            )
+        specs.append(spec)
+    return tuple(specs)
 
 
 def interval_seconds(name: str) -> int:

@@ -57,6 +57,14 @@ def test_levels_of_daily_bars_come_from_the_day_before() -> None:
     np.testing.assert_allclose(spec("cpr").batch(days)[0][1], 305 / 3)
 
 
+def test_half_a_first_session_gives_no_levels() -> None:
+    whole = bars(YESTERDAY, TODAY, TODAY)
+    (pivot, *_) = spec("pivots").batch(whole.part(1, len(whole)))
+    assert np.isnan(pivot[:4]).all(), "the day before was seen from its second bar on"
+    assert not np.isnan(pivot[4:]).any(), "the day after is whole"
+    assert pivot[-1] == spec("pivots").batch(whole)[0][-1]
+
+
 def test_top_of_the_central_range_is_never_below_its_bottom() -> None:
     rng = np.random.default_rng(5)
     for _ in range(50):

@@ -178,7 +178,7 @@ def test_the_sessions_end_cuts_the_last_bar_short() -> None:
     closed = m.see(
         END - OPEN + 500, 0, ltt=END - OPEN - 100, price=101, vtt=520, i1=(100, 101, 100, 101, 20, last)
     )
-    assert [c.interval_s for c in closed] == [60, 300, 900, 3600]
+    assert [c.interval_s for c in closed] == [60, 180, 300, 900, 1800, 3600]
 
 
 def test_trades_outside_continuous_trading_are_kept_apart() -> None:
@@ -264,13 +264,8 @@ def test_a_date_change_finishes_the_day() -> None:
     m = Market()
     m.see(1_000, 0, ltt=900, price=100, vtt=510)
     out = m.time(86_400_000)
-    assert [(c.interval_s, c.source) for c in out] == [
-        (60, BarSource.TICKS),
-        (300, BarSource.TICKS),
-        (900, BarSource.TICKS),
-        (3600, BarSource.TICKS),
-        (86_400, BarSource.TICKS),
-    ]
+    assert [c.interval_s for c in out] == [60, 180, 300, 900, 1800, 3600, 86_400]
+    assert {c.source for c in out} == {BarSource.TICKS}
     assert m.builder.finish_day() == []
 
 
@@ -345,6 +340,9 @@ def test_the_clock_closes_many_instruments_in_slices() -> None:
         batch.qty[:, Qty.LTT_MS] = OPEN + at
         batch.qty[:, Qty.VTT] = 10 + at
         m.feed(at, batch)
-    closed = [len([c for c in m.time(90_000 + at) if c.interval_s == 60]) for at in range(4)]
-    assert closed == [500, 500, 200, 0]
-    assert len({c.slot for c in m.bars}) == slots
+    slices = [(len(m.time(90_000 + at)), m.builder.behind) for at in range(7)]
+    assert slices == [*[(200, True)] * 5, (200, False), (0, False)]
+    assert sorted({c.slot for c in m.bars}) == list(range(slots))
+    together = [len(m.time(330_000 + at)) for at in range(40)]
+    longer = sum(together)
+    assert (longer, max(together), m.builder.behind) == (slots * 2, 200, False), "3m and 5m, in slices too"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.runtime.parts import Bench
 from tradetui.domain.errors import AuthError, StorageError, TradeTuiError, TransportError
-from tradetui.domain.events import Event, HistoryEvent, OperatorEvent, OperatorKind
+from tradetui.domain.events import Event, HistoryEvent, OperatorEvent, OperatorKind, TickEvent, TimeEvent
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Bar, Candle
 from tradetui.domain.records import Record, RecordKind
@@ -37,11 +38,11 @@ async def test_a_world_that_ends_ends_the_run_and_everything_is_kept() -> None:
     assert (summary["frames"], summary["ticks"], summary["reconnects"]) == (3, 3, 2)
     assert summary["dropped"] == 1 + 3 + 4, "given up by feed, decoder and store"
     assert summary["mode"] == "paper"
-    assert summary["bars"] == {"1m": 1, "5m": 1, "15m": 1, "1h": 1, "1d": 1}
+    assert summary["bars"] == dict.fromkeys(("1m", "3m", "5m", "15m", "30m", "1h", "1d", "1w"), 1)
     assert summary["tick_to_state_p99_us"] >= summary["tick_to_state_p50_us"] > 0
     assert summary["journal_sha256"] == bench.journal.content.hexdigest()
     assert len(bench.store.rows) == 3
-    assert len(bench.store.candles) == 5
+    assert len(bench.store.candles) == 8
     assert [r.data["what"] for r in bench.journal.kept if r.kind is RecordKind.RUN] == ["start", "stop"]
     assert bench.closed == ["second", "first"], "the last made is the first closed"
     assert [row.volume for row in bench.store.days] == [30]
@@ -194,3 +195,29 @@ def test_a_quote_read_on_a_saturday_is_fridays() -> None:
     (row,) = day_stats(bench.rig.engine)
     assert row.session.isoformat() == "2026-11-19", "the broker's own day bar says which session it was"
     assert (row.prev_close, row.official_close, row.volume) == (99.0, 0.0, bench.rig.vtt)
+
+
+async def test_a_large_close_goes_on_in_slices_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    runtime = Runtime(replace(bench.parts, timed_by_feed=False))
+    step, left, seen = runtime.engine.step, [4], list[Event]()
+
+    def sliced(event: Event) -> Outcome:
+        outcome = step(event)
+        if isinstance(event, TickEvent | TimeEvent):
+            left[0] -= 1
+            outcome.more = left[0] > 0
+            seen.append(event)
+        return outcome
+
+    task = asyncio.create_task(runtime.run())
+    await until(runtime.started.is_set)
+    monkeypatch.setattr(runtime.engine, "step", sliced)
+    runtime.take(bench.tick(100.0))
+    await until(lambda: len(seen) >= 4)
+    assert [type(event) for event in seen] == [TickEvent, *[TimeEvent] * 3]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(seen) == 4, "and no further"
+    runtime.stop()
+    await task

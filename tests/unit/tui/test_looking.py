@@ -78,7 +78,7 @@ async def test_chart_keys() -> None:
     async with screen((120, 40)) as s:
         ui = s.app.controller.ui
         await on_reliance(s)
-        await s.press("right_square_bracket", "right_square_bracket")
+        await s.press(*["right_square_bracket"] * 3)
         assert s.handle.view.interval == "15m"
         assert "RELIANCE 15m" in s.text()
         await s.press("left_square_bracket")
@@ -203,8 +203,9 @@ async def test_commands_reach_the_engine() -> None:
         assert INFY.key not in s.app.controller.ui.keys
         await s.command("watch add INFY")
         assert s.app.controller.ui.keys[-1] == INFY.key
-        await s.command("interval 1h")
-        assert s.handle.view.interval == "1h"
+        for interval in ("1M", "1m", "3m", "1w", "1h"):
+            await s.command(f"interval {interval}")
+            assert s.handle.view.interval == interval
         await s.command("reliance")
         assert s.app.controller.ui.selected == RELIANCE.key
         await s.command("nosuchthing")

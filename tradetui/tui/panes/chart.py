@@ -12,6 +12,8 @@ from tradetui.tui.state import Frame
 from tradetui.tui.widgets.candlestick import Bars, Look, columns, draw
 
 _OVERLAYS = ("accent", "good", "warn", "title")
+_DATED = ("1d", "1w", "1M")
+"""Intervals whose bars are named by a date."""
 
 
 def title(frame: Frame, width: int) -> tuple[Line, Line]:
@@ -70,14 +72,14 @@ def _mark_style(label: str) -> str:
 
 
 def _labels(view: ChartView, first: int, end: int) -> list[tuple[int, str]]:
-    """Time labels: the date where it changes (always on daily bars), else the time of day."""
+    """Time labels: the date where it changes (always on days and longer), else the time of day."""
     out: list[tuple[int, str]] = []
     before = ""
     for i in range(first, end):
         today = fmt.day(view.start_ms[i])
         new_day = before not in ("", today)
         before = today
-        if view.interval == "1d" or new_day:
+        if view.interval in _DATED or new_day:
             out.append((i - first, today))
         elif (view.start_ms[i] // 60_000) % 15 == 0 or view.interval != "1m":
             out.append((i - first, fmt.clock(view.start_ms[i], seconds=False)))
@@ -87,7 +89,7 @@ def _labels(view: ChartView, first: int, end: int) -> list[tuple[int, str]]:
 def _read_out(view: ChartView, i: int, width: int) -> Line:
     places = view.decimals
     change = view.close[i] - view.open[i]
-    when = fmt.day(view.start_ms[i]) if view.interval == "1d" else fmt.clock(view.start_ms[i], seconds=False)
+    when = fmt.day(view.start_ms[i]) if view.interval in _DATED else fmt.clock(view.start_ms[i], seconds=False)
     spans: list[Span] = [(f"{when} ", "dim")]
     for name, value in (("O", view.open[i]), ("H", view.high[i]), ("L", view.low[i]), ("C", view.close[i])):
         spans += [(f"{name} ", "dim"), (f"{fmt.price(value, places)} ", "text")]
