@@ -28,13 +28,13 @@ def choose(master: Master, wanted: Sequence[str], today: date, held: Iterable[st
     Raises:
         UnknownInstrument: A symbol of the user's list is not in the instrument list.
     """
-    chosen = [find(master, text) for text in wanted] if wanted else _first_list(master, today)
+    chosen = [find(master, text, today) for text in wanted] if wanted else _first_list(master, today)
     chosen += [found for key in held if (found := master.get(key)) is not None]
     return list({instrument.key: instrument for instrument in chosen}.values())
 
 
-def find(master: Master, text: str) -> Instrument:
-    """An instrument by key or symbol.
+def find(master: Master, text: str, today: date | None = None) -> Instrument:
+    """An instrument by key or symbol; ``NIFTY FUT`` is the nearest future of today.
 
     Raises:
         UnknownInstrument: Neither; the words name the nearest one.
@@ -42,7 +42,7 @@ def find(master: Master, text: str) -> Instrument:
     if "|" in text:
         return master.by_key(text)
     try:
-        return master.by_symbol(text)
+        return master.by_symbol(text, on=today)
     except UnknownInstrument:
         near = _nearest(master, text)
         remedy = f"did you mean {near}?" if near else "search with / on the screen"

@@ -12,7 +12,6 @@ import os
 import re
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from tradetui.brokers.upstox.master_ranks import (
-    WORD,
-    Hit,
-    Levels,
-    middles_of,
-    nearest_first,
-    order,
-    words_of,
-)
+from tradetui.brokers.upstox.master_ranks import Levels, middles_of, order, words_of
+from tradetui.brokers.upstox.master_search import ALIVE, find_ranks
 from tradetui.domain.errors import StorageError, UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Price
@@ -39,7 +31,7 @@ SCHEMA_VERSION: Final = "2"
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # rank: the order of `master_ranks.order`; money in 1/10,000 rupee; expiry as an ISO date in India; sought: the symbol
-    # in capitals
+    # in capitals; root: its first word
     """
     CREATE TABLE instruments (
         rank INTEGER PRIMARY KEY, key TEXT NOT NULL, segment TEXT NOT NULL, exchange TEXT NOT NULL,
@@ -48,9 +40,10 @@ _SCHEMA: Final = (
         strike INTEGER, underlying_key TEXT NOT NULL, isin TEXT NOT NULL, exchange_token TEXT NOT NULL,
         multiplier INTEGER NOT NULL, cas_eligible INTEGER NOT NULL, short_name TEXT NOT NULL,
         security_type TEXT NOT NULL, weekly INTEGER NOT NULL, mtf INTEGER NOT NULL, quote_unit TEXT NOT NULL,
-        sought TEXT NOT NULL
+        sought TEXT NOT NULL, root TEXT NOT NULL
     )
     """,
+    "CREATE TABLE roots (root TEXT PRIMARY KEY, rank INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE former (sought TEXT NOT NULL, key TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (sought, key)) "
     "WITHOUT ROWID",
     "CREATE VIRTUAL TABLE words USING fts5(text, content='', detail='none', prefix='1 2 3 4 5 6', tokenize='unicode61')",
@@ -58,6 +51,7 @@ _SCHEMA: Final = (
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX by_key ON instruments (key)",
     "CREATE INDEX by_symbol ON instruments (sought, expiry)",
+    "CREATE INDEX by_root ON instruments (root, rank)",
     "CREATE INDEX by_isin ON instruments (isin) WHERE isin <> ''",
     "CREATE INDEX by_underlying ON instruments (underlying_key) WHERE underlying_key <> ''",
 )
@@ -67,20 +61,7 @@ _COLUMNS: Final = (
 )
 _COLUMNS_OF_I: Final = ", ".join(f"i.{name}" for name in _COLUMNS.split(", "))
 _SELECT: Final = f"SELECT rank, {_COLUMNS} FROM instruments WHERE"  # noqa: S608 - constants
-_ALIVE: Final = "(expiry IS NULL OR expiry >= :alive)"
-_BETWEEN: Final = "sought > :low AND sought < :high"
-_HIT: Final = "rank, expiry, strike, underlying_key"
-_BY_WORDS: Final = (
-    f"SELECT i.{_HIT} FROM words JOIN instruments AS i ON i.rank = words.rowid "  # noqa: S608 - constants
-    f"WHERE words MATCH :match AND {_ALIVE} ORDER BY words.rowid LIMIT :limit"
-)
 _CACHE: Final = 4096
-_POOL: Final = 400
-"""Matches among which the strikes near the money are picked: more than the options of one index and expiry."""
-
-_CROWD: Final = 1_000
-"""Symbols that begin with one letter, above which they are looked for in the order of ranks."""
-
 _FUTURE = re.compile(r"^(.+?) FUT([1-3])?$")
 
 
@@ -88,13 +69,8 @@ def _where(condition: str, *, limited: bool = True) -> str:
     """A query for living instruments; ``condition`` is our own text, values go in as parameters."""
     limit = "LIMIT :limit" if limited else ""
     # Two steps: thousands of symbols may begin with a letter, and only ranks should be sorted then.
-    ranks = f"SELECT rank FROM instruments WHERE ({condition}) AND {_ALIVE} ORDER BY rank {limit}"  # noqa: S608
+    ranks = f"SELECT rank FROM instruments WHERE ({condition}) AND {ALIVE} ORDER BY rank {limit}"  # noqa: S608
     return f"{_SELECT} rank IN ({ranks}) ORDER BY rank"
-
-
-def _hits(condition: str) -> str:
-    """As `_where`, but only what ranking needs."""
-    return f"SELECT {_HIT} FROM instruments WHERE ({condition}) AND {_ALIVE} ORDER BY rank LIMIT :limit"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +154,9 @@ class Master:
         connection.execute("PRAGMA synchronous = OFF")
         for statement in ("BEGIN", *_SCHEMA):
             connection.execute(statement)
-        letters = Counter(one.symbol[:1].upper() for one in ordered)
-        facts = {
-            **meta,
-            "schema": SCHEMA_VERSION,
-            "on": on.isoformat(),
-            "count": str(len(ordered)),
-            "crowded": "".join(letter for letter, count in sorted(letters.items()) if count > _CROWD),
-        }
+        facts = {**meta, "schema": SCHEMA_VERSION, "on": on.isoformat(), "count": str(len(ordered))}
         connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
-        marks = ", ".join("?" * 24)
+        marks = ", ".join("?" * 25)
         connection.executemany(
             f"INSERT INTO instruments VALUES ({marks})",  # noqa: S608 - question marks only
             (_record(rank, one) for rank, one in enumerate(ordered)),
@@ -198,6 +167,7 @@ class Master:
         )
         for statement in _INDEXES:
             connection.execute(statement)
+        connection.execute("INSERT INTO roots SELECT root, min(rank) FROM instruments GROUP BY root")
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         connection.execute("COMMIT")
 
@@ -291,7 +261,7 @@ class Master:
             )
         return found
 
-    def by_symbol(self, symbol: str, segment: str | None = None) -> Instrument:
+    def by_symbol(self, symbol: str, segment: str | None = None, on: date | None = None) -> Instrument:
         """The best ranked instrument with this trading symbol (or key), whatever its case.
 
         Args:
@@ -299,6 +269,7 @@ class Master:
                 future on the list's day, ``NIFTY FUT2`` the next: they roll by themselves. A name that a share
                 bore before is found too.
             segment: Only there (``BSE_EQ``).
+            on: Day for which the nearest future is meant; the list's own by default.
 
         Raises:
             UnknownInstrument: There is none; names the nearest.
@@ -310,21 +281,20 @@ class Master:
         query = f"{_SELECT} {where} ORDER BY rank LIMIT 1"
         for found in self._fetch(query, {"symbol": text.upper(), "segment": segment}).values():
             return found
-        if (meant := self._nearest_future(text) or self._renamed(text, segment)) is not None:
+        if (meant := self._nearest_future(text, on) or self._renamed(text, segment)) is not None:
             return meant
         near = ", ".join(one.symbol for one in self.search(text, 3))
         raise UnknownInstrument(f"no instrument is called {text!r}", f"near it: {near}" if near else "")
 
-    def _nearest_future(self, text: str) -> Instrument | None:
+    def _nearest_future(self, text: str, on: date | None) -> Instrument | None:
         """``NIFTY FUT`` and ``NIFTY FUT2``: which contract that is today."""
         found = _FUTURE.match(text.upper())
         if found is None:
             return None
         query = f"{_SELECT} sought = :symbol AND expiry IS NULL ORDER BY rank LIMIT 1"
         for underlying in self._fetch(query, {"symbol": found[1]}).values():
-            futures = [
-                one for one in self.derivatives_of(underlying.key) if one.kind is InstrumentKind.FUTURE
-            ]
+            contracts = self.derivatives_of(underlying.key, on)
+            futures = [one for one in contracts if one.kind is InstrumentKind.FUTURE]
             number = int(found[2] or 1)
             return futures[number - 1] if number <= len(futures) else None
         return None
@@ -363,41 +333,9 @@ class Master:
             levels: Prices of underlyings; without it the money is where the middle of the listed strikes is.
         """
         text = " ".join(clean(text, 90).split())
-        words = WORD.findall(text.lower())
-        if not words or limit <= 0:
-            return []
-        upper = text.upper()
-        alive = (on or self.on).isoformat()
-        values: dict[str, Any] = {"text": upper, "alive": alive, "limit": limit, "key": text}
-        # Where a letter begins thousands of symbols, the first of them are found sooner in the order of ranks.
-        crowded = len(upper) == 1 and upper in self.meta["crowded"]
-        begins = _hits(_BETWEEN.replace("sought", "+sought") if crowded else _BETWEEN)
-        whole = [f'"{word}"' for word in words]
-        begun = [f'"{word}"*' for word in words]
-        ranks: dict[int, None] = {}
-        for query, more in (
-            (_hits("sought = :text"), {}),
-            (_hits("key = :key OR (isin <> '' AND isin = :text)"), {}),
-            (_hits("key IN (SELECT key FROM former WHERE sought = :text)"), {}),
-            (_hits(_BETWEEN), {"low": f"{upper} ", "high": f"{upper}!"}),
-            (begins, {"low": upper, "high": f"{upper}\U0010ffff"}),
-            (_BY_WORDS, {"match": " AND ".join(whole)}),
-            (_BY_WORDS, {"match": " AND ".join([*whole[:-1], begun[-1]])}),
-            (_BY_WORDS, {"match": " AND ".join(begun)}),
-        ):
-            for rank in nearest_first(self._matches(query, values | more, levels is not None), levels):
-                ranks.setdefault(rank)
-            if len(ranks) >= limit:
-                break
-        return self._ranked(list(ranks)[:limit])
-
-    def _matches(self, query: str, values: dict[str, Any], wide: bool) -> list[Hit]:
-        """Matches in order of rank: as many as are wanted, and more where the nearest strikes are to be picked."""
         with self._reading() as connection:
-            hits = [Hit(*row) for row in connection.execute(query, values)]
-            if wide and len(hits) == values["limit"] and any(hit.strike is not None for hit in hits):
-                hits = [Hit(*row) for row in connection.execute(query, values | {"limit": _POOL})]
-        return hits
+            ranks = find_ranks(connection, text, limit, (on or self.on).isoformat(), levels)
+        return self._ranked(ranks)
 
     def _ranked(self, ranks: Sequence[int]) -> list[Instrument]:
         """Instruments by their ranks, in the order given."""
@@ -467,6 +405,7 @@ def _record(rank: int, one: Instrument) -> tuple[Any, ...]:
         one.lot_size, one.tick_size, one.freeze_qty, None if one.expiry is None else one.expiry.isoformat(),
         one.strike, one.underlying_key, one.isin, one.exchange_token, one.multiplier, int(one.cas_eligible),
         one.short_name, one.security_type, int(one.weekly), int(one.mtf), one.quote_unit, one.symbol.upper(),
+        one.symbol.upper().partition(" ")[0],
     )  # fmt: skip
 
 

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 
 from tradetui import __version__
 from tradetui.brokers.upstox.hosts import Hosts, is_loopback_url
-from tradetui.brokers.upstox.instruments import Master
+from tradetui.brokers.upstox.instruments import Former, Master
 from tradetui.brokers.upstox.master_rows import RowReport, parse_rows, split_rows
 from tradetui.domain.errors import StorageError, TradeTuiError, TransportError
 from tradetui.domain.text import clean
+from tradetui.storage.listings import write_listings
 
 USER_AGENT: Final = f"tradetui/{__version__}"
 """The assets host answers 403 to requests without one (`upstox.md` 1.3)."""
@@ -85,6 +86,7 @@ class MasterFile:
         self._timeout_s = timeout_s
         host = "simulator" if self._local else re.sub(r"[^a-z0-9.-]", "_", urlsplit(self._url).netloc.lower())
         self.path = folder / f"instruments-{host}.sqlite"
+        self.table = folder / f"instruments-{host}.duckdb"
 
     def load(self) -> Master | None:
         """The last good list, or ``None`` when there is none that can be read."""
@@ -121,7 +123,10 @@ class MasterFile:
         if fetched is None:
             if old is None:
                 raise TransportError("the assets host says 'unchanged' of a file that we do not have")
-            return SyncResult(old, changed=False, fresh=True, message=f"unchanged: {len(old):,} instruments")
+            words = "" if self.table.exists() else self._tabulate(old)
+            return SyncResult(
+                old, changed=False, fresh=True, message=f"unchanged: {len(old):,} instruments{words}"
+            )
         text, etag, modified = fetched
         report = RowReport()
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,6 +137,8 @@ class MasterFile:
             made = Master.build(rows, on, temporary, source=self._url, etag=etag, modified=modified)
             made.close()
             reason = _insane(report) or ("" if force or old is None else _too_different(temporary, self.path))
+            if old is not None and not reason:
+                _remember_names(temporary, self.path, old.on)
             if reason:
                 raise StorageError(
                     f"the new instrument list was not taken: {reason}", "tradetui instruments sync --force"
@@ -145,7 +152,16 @@ class MasterFile:
             temporary.unlink(missing_ok=True)
         if old is not None:
             old.close()
-        return SyncResult(Master.open(self.path), changed=True, fresh=True, message=report.words())
+        new = Master.open(self.path)
+        return SyncResult(new, changed=True, fresh=True, message=report.words() + self._tabulate(new))
+
+    def _tabulate(self, master: Master) -> str:
+        """Keep the list as a table too; a failure is words, for the list itself is good."""
+        try:
+            write_listings(self.table, master.rows(), master.on)
+        except StorageError as error:
+            return f"; {error.message}"
+        return ""
 
     # ---- the network -------------------------------------------------------------------------------------
 
@@ -271,6 +287,35 @@ def _too_different(new: Path, old: Path) -> str:
             if changed > MAX_CHANGED * common:
                 return f"{changed:,} of {common:,} {what} changed at once"
     return ""
+
+
+def _remember_names(new: Path, old: Path, until: date) -> None:
+    """Write into a new list which names its shares and indices bore in the old one, and before.
+
+    A rename keeps the key, which holds the ISIN. A split or a new face value changes the ISIN: then the share that
+    bears the same symbol is the same company under a new key, and the old key becomes a name of it.
+    """
+    with _both(new, old) as both:
+        renamed = both.execute(
+            "SELECT o.symbol, c.key FROM main.instruments AS c JOIN old.instruments AS o USING (key) "
+            "WHERE c.symbol <> o.symbol AND c.expiry IS NULL AND o.expiry IS NULL"
+        ).fetchall()
+        rekeyed = dict(
+            both.execute(
+                "SELECT o.key, c.key FROM old.instruments AS o JOIN main.instruments AS c "
+                "ON c.segment = o.segment AND c.symbol = o.symbol AND c.kind = o.kind "
+                "WHERE o.kind = 'EQ' AND o.isin <> '' AND c.isin <> '' "
+                "AND o.key NOT IN (SELECT key FROM main.instruments) "
+                "AND c.key NOT IN (SELECT key FROM old.instruments)"
+            ).fetchall()
+        )
+        before = both.execute("SELECT sought, key, until FROM old.former").fetchall()
+    names = [Former(name, rekeyed.get(key, key), date.fromisoformat(day)) for name, key, day in before]
+    names += [Former(name, key, until) for name, key in renamed]
+    names += [Former(was, key, until) for was, key in rekeyed.items()]
+    if names:
+        with closing(sqlite3.connect(new)) as connection, connection:
+            Master.remember(connection, names)
 
 
 @contextmanager

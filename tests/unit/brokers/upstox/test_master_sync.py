@@ -91,7 +91,7 @@ def test_the_first_sync_makes_the_list(assets: Assets, file: MasterFile) -> None
     assert assets.requests[0]["path"] == INSTRUMENTS_PATH
     assert assets.requests[0]["User-Agent"].startswith("tradetui/")
     assert "Authorization" not in assets.requests[0]
-    assert leftovers(file) == ["instruments-simulator.sqlite"]
+    assert leftovers(file) == ["instruments-simulator.duckdb", "instruments-simulator.sqlite"]
     loaded = file.load()
     assert loaded is not None
     assert len(loaded) == 16
@@ -183,7 +183,7 @@ def test_the_last_good_list_is_kept_and_that_is_said(
     assert (result.changed, result.fresh, len(result.master)) == (False, False, 16)
     assert result.message.endswith("; kept the list of 20 Nov 2026 (16 instruments)")
     assert file.path.read_bytes() == before
-    assert leftovers(file) == [file.path.name]
+    assert leftovers(file) == [file.table.name, file.path.name]
 
 
 @pytest.mark.parametrize("fault", [cut, short, html, no_list, empty, forbidden, broken, mostly_wrong, away])
