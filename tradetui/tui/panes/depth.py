@@ -6,6 +6,7 @@ from tradetui.domain.view import DepthLevel, DepthView
 from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec
+from tradetui.tui.panes.measures import book_line, depth_lines
 from tradetui.tui.panes.watchlist import tone
 from tradetui.tui.spans import Line, Span, fit, right
 from tradetui.tui.state import Frame, name_of
@@ -154,6 +155,7 @@ def _figures(view: DepthView, width: int) -> list[Line]:
             (fmt.compact(view.volume), "text"),
         ],
     ]
+    pairs += book_line(view, places)
     if view.oi:
         pairs.append([("OI ", "dim"), (fmt.compact(view.oi), "text")])
     if view.iv:
@@ -175,6 +177,7 @@ def _figures(view: DepthView, width: int) -> list[Line]:
                 ),
             ]
         )
+    pairs += depth_lines(view, places)
     return [((" ", "text"), *spans) for spans in pairs if width > 10]
 
 

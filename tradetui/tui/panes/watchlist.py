@@ -6,11 +6,14 @@ from tradetui.domain.view import WatchRow
 from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec, marked, window
+from tradetui.tui.panes.measures import Column, cells, columns_for, heads
 from tradetui.tui.spans import Line, Span, fit, right
 from tradetui.tui.state import Frame, Sort, name_of, watch_rows
 
 _BARS = "▁▂▃▄▅▆▇█"
 _BARS_ASCII = "_.-=*#"
+_LEAST_SYMBOL = 18
+"""Columns that the symbol keeps when a wide pane shows more figures."""
 
 
 def tone(value: float | None) -> str:
@@ -46,12 +49,17 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     trend = 8 if width >= 52 else 0
     book = width >= 76
     symbol = width - (1 + 1 + 10 + 7 + 7 + (trend + 1 if trend else 0) + (20 if book else 0))
+    more = (
+        columns_for(symbol - _LEAST_SYMBOL) if book and any(row.measures for row in frame.snap.watch) else ()
+    )
+    symbol -= sum(column.width for column in more)
     head = (
         fit(" SYMBOL", symbol + 1)
         + right("LTP", 11)
         + right("CHG%", 7)
         + (right("BID", 10) + right("ASK", 10) if book else "")
         + right("VOL", 7)
+        + heads(more)
         + ("  " + fit("TREND", trend - 1) if trend else "")
     )
     lines: list[Line] = [((fit(head, width), "dim"),)]
@@ -64,12 +72,21 @@ def body(frame: Frame, width: int, height: int) -> list[Line]:
     start = window(frame.ui, Pane.WATCH, index, len(rows), height - 1)
     focused = frame.ui.focus is Pane.WATCH
     for key, row in rows[start : start + height - 1]:
-        spans = _row(frame, key, row, symbol, trend, book=book)
+        spans = _row(frame, key, row, symbol, trend, book=book, more=more)
         lines.append(marked(tuple(spans), width, cursor=key == cursor, focused=focused))
     return lines
 
 
-def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int, *, book: bool) -> list[Span]:
+def _row(
+    frame: Frame,
+    key: str,
+    row: WatchRow | None,
+    symbol: int,
+    trend: int,
+    *,
+    book: bool,
+    more: tuple[Column, ...],
+) -> list[Span]:
     name = name_of(frame.snap, frame.ui, key) if row is None else row.symbol
     if row is None:
         return [(fit(name, symbol), "dim"), (right(fmt.NEVER, 11) + right(fmt.NEVER, 7), "dim")]
@@ -97,6 +114,7 @@ def _row(frame: Frame, key: str, row: WatchRow | None, symbol: int, trend: int, 
             (right(fmt.price(row.ask, row.decimals), 10), "dim" if quiet else "sell"),
         ]
     spans.append((right(volume, 7), "dim"))
+    spans += cells(row, more, quiet=quiet)
     if trend:
         spans.append((" " + sparkline(row.trend, trend, ascii_only=frame.ascii), "dim"))
     return spans
