@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tradetui.domain.events import Event, TickEvent, TimeEvent
 from tradetui.domain.inquiry import ChargesAnswer, MarginAnswer, SegmentLock, StaticIp
@@ -66,6 +66,31 @@ class Feed(Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Counts since start: ``frames``, ``ticks``, ``dropped``, ``reconnects``, ``bad_frames``."""
+        ...
+
+
+@runtime_checkable
+class PlannedFeed(Feed, Protocol):
+    """A feed whose broker limits what may be streamed, and that plans for it."""
+
+    def follow(self, wanted: Mapping[str, FeedMode]) -> None:
+        """Stream exactly these, the most important first, as far as the limits allow."""
+        ...
+
+    def allows(self, mode: FeedMode) -> bool:
+        """Whether the account may use a mode at all."""
+        ...
+
+    def silent_keys(self, after_s: float) -> tuple[str, ...]:
+        """Keys subscribed at least so many seconds ago that were never answered."""
+        ...
+
+    def over_limit_keys(self) -> tuple[str, ...]:
+        """Keys for which the limits leave no room."""
+        ...
+
+    def reconnect(self, reason: str) -> None:
+        """Drop the line and make it anew."""
         ...
 
 

@@ -21,6 +21,7 @@ from tradetui.config.risk import Risk
 from tradetui.config.sections import (
     Account,
     Config,
+    Feed,
     History,
     Logs,
     OpeningRange,
@@ -40,8 +41,9 @@ __all__ = [
     "About",
     "Account",
     "Config",
-    "Home",
+    "Feed",
     "History",
+    "Home",
     "Logs",
     "OpeningRange",
     "OwnCalendar",

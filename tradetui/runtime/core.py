@@ -23,12 +23,14 @@ from tradetui.domain.events import Event, FeedEvent, FeedState, TickEvent, TimeE
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.records import Record, RecordKind
 from tradetui.engine import Outcome
-from tradetui.ports import FeedMode
 from tradetui.runtime.bands import keep_bands
 from tradetui.runtime.day_end import day_stats
+from tradetui.runtime.interest import Interest
 from tradetui.runtime.lists import keep_lists
+from tradetui.runtime.mending import Mending
 from tradetui.runtime.outside import KillWatch
 from tradetui.runtime.pump import Pump
+from tradetui.runtime.supervision import Supervision
 from tradetui.runtime.telemetry import Latency, LoopLag, rss_mb
 from tradetui.wiring.login import Login
 from tradetui.wiring.parts import Parts
@@ -83,6 +85,7 @@ class Runtime:
         self._stop_wanted = False
         self._arrived_ns = 0
         self._loading: set[asyncio.Task[None]] = set()
+        self._going_on = False
         self.started = asyncio.Event()
         self.feed_ended = False
         self.login_trouble = ""
@@ -91,6 +94,15 @@ class Runtime:
         self._new_login = asyncio.Event()
         self.steps = 0
         self._outside = KillWatch(parts.kill_dir, self.take, parts.clock.now_ns)
+        self.interest = Interest(self.engine, parts.feed, [one.key for one in parts.watch])
+        self.supervision = Supervision(
+            self.engine, parts.feed, self.interest, parts.clock, self.take, parts.ask_quotes, parts.ask_status
+        )
+        keep = parts.store.bars if parts.store is not None else None
+        self.mending = Mending(
+            self.engine, parts.clock, self.take, keep, parts.minutes, self.interest.important
+        )
+        self.listeners.append(self.mending.heard)
 
     # --- events ---------------------------------------------------------------------------------------
 
@@ -126,6 +138,16 @@ class Runtime:
         self.signals += sum(record.kind is RecordKind.SIGNAL for record in outcome.records)
         for listener in self.listeners:
             listener(event, outcome)
+        # A close of thousands of bars goes on in slices, frames in between. A replay makes its own time.
+        if outcome.more and not self._going_on and self._loop is not None and not self.parts.timed_by_feed:
+            self._going_on = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """The next slice of a large close."""
+        self._going_on = False
+        if not self._stop.is_set():
+            self.take(TimeEvent(self.parts.clock.now_ns()))
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -159,6 +181,8 @@ class Runtime:
                 asyncio.create_task(self.lag.watch(), name="lag"),
                 asyncio.create_task(self._keep_days(), name="day figures"),
                 asyncio.create_task(self._watch_login(), name="login"),
+                asyncio.create_task(self.supervision.run(), name="supervision"),
+                asyncio.create_task(self.mending.run(), name="mending"),
             ]
             if self.parts.lists is not None:
                 lists = keep_lists(self.parts.lists, self.parts.clock, self.take)
@@ -211,7 +235,8 @@ class Runtime:
             self._note(RecordKind.RUN, {"what": "start", **parts.run_info})
             await parts.broker.start(self.take)
             for instrument in parts.watch:
-                self.watch(instrument)
+                parts.universe.add(instrument)
+            self.interest.turn()
             yield
             well = True
         finally:
@@ -344,10 +369,10 @@ class Runtime:
 
     # --- instruments ----------------------------------------------------------------------------------
 
-    def watch(self, instrument: Instrument, mode: FeedMode = FeedMode.FULL) -> None:
-        """Stream an instrument from now on."""
+    def watch(self, instrument: Instrument) -> None:
+        """Stream an instrument from now on; in which mode, its importance decides."""
         self.parts.universe.add(instrument)
-        self.parts.feed.subscribe({instrument.key: mode})
+        self.interest.turn()
 
     def watch_more(self, instrument: Instrument) -> None:
         """Stream one more instrument while running, and load its history. On the loop only."""

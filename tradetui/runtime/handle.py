@@ -138,6 +138,7 @@ class RuntimeHandle:
                 instrument = runtime.parts.lookup(key)
                 if instrument is not None:
                     runtime.watch_more(instrument)
+        runtime.interest.look(look)
 
     def submit(self, event: OperatorEvent) -> None:
         """Put what a person asked for into the inbox; engine time is stamped on arrival."""

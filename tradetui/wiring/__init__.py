@@ -28,17 +28,22 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import reads
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.broker import UpstoxBroker
+from tradetui.brokers.upstox.candles import CandleClient
 from tradetui.brokers.upstox.feed import UpstoxFeed
 from tradetui.brokers.upstox.governor import BUDGET_FOLDER, Governor, Lane
 from tradetui.brokers.upstox.inquiries import UpstoxInquiries
 from tradetui.brokers.upstox.instruments import Master
+from tradetui.brokers.upstox.key_budget import budget_for
 from tradetui.brokers.upstox.master_sync import MasterFile
-from tradetui.brokers.upstox.tokens import AccessToken
+from tradetui.brokers.upstox.tokens import AccessToken, has_plus_plan
 from tradetui.config import Config, Home, Storage
+from tradetui.config import Feed as FeedSettings
 from tradetui.domain.calendar import Calendar, ist_date
 from tradetui.domain.calendar.layers import CalendarLayers
 from tradetui.domain.charges import broker_plan
 from tradetui.domain.errors import StorageError, TransportError
+from tradetui.domain.instrument import Instrument
+from tradetui.domain.market_data import Candle
 from tradetui.domain.money import Money
 from tradetui.domain.records import Record, RecordKind
 from tradetui.domain.view import Mode
@@ -47,7 +52,7 @@ from tradetui.exchange.rules import RuleBook
 from tradetui.execution.evidence import day_is_over
 from tradetui.journal import Journal, everything
 from tradetui.market.universe import Universe
-from tradetui.ports import Broker, Inquiries
+from tradetui.ports import Broker, Clock, Inquiries
 from tradetui.storage.keeper import Keep
 from tradetui.storage.lease import Holder, Lease
 from tradetui.storage.lists import read_lists
@@ -66,7 +71,7 @@ from tradetui.wiring.parts import Parts
 from tradetui.wiring.permits import permit_for
 from tradetui.wiring.recordings import about, folder_of, prune
 from tradetui.wiring.restore import NOT_NEEDED, Past, read_past
-from tradetui.wiring.settings import limits_from
+from tradetui.wiring.settings import limits_from, overlays_from
 from tradetui.wiring.watchdog import WatchdogProcess
 from tradetui.wiring.watchlist import choose, find
 from tradetui.wiring.wire_notes import WireNotes
@@ -184,7 +189,7 @@ async def _joined(
         engine=engine,
         universe=universe,
         clock=clock,
-        feed=_feed(account, api, universe, tap),
+        feed=_feed(account, api, universe, tap, settings.feed),
         broker=broker,
         journal=journal,
         store=store,
@@ -196,12 +201,16 @@ async def _joined(
         record_event=tap,
         cleanup=cleanup,
         ends=request.ends,
+        overlays=overlays_from(settings),
         fault=account.fault,
         lease=lease,
         kill_dir=request.place.data_dir,
         new_login=new_login,
         login=Login(api, broker, token_finder(account.hosts), clock.now_ns),
         bands=partial(reads.day_bands, api),
+        ask_quotes=partial(reads.asked_quotes, api),
+        ask_status=partial(reads.market_status, api),
+        minutes=partial(_minutes_of_today, CandleClient(api, clock.now_ns), clock),
         budgets=governor.budgets,
         inquiries=_inquiries(account, api, engine, settings),
         backfills=backfills,
@@ -351,7 +360,9 @@ def _wire_notes(account: Account, journal: Projected) -> WireNotes:
     return WireNotes(write)
 
 
-def _feed(account: Account, api: UpstoxApi, universe: Universe, tap: InboxTap | None) -> UpstoxFeed:
+def _feed(
+    account: Account, api: UpstoxApi, universe: Universe, tap: InboxTap | None, chosen: FeedSettings
+) -> UpstoxFeed:
     """The market data stream, recorded where a recorder is given."""
 
     async def authorize() -> str:
@@ -368,7 +379,17 @@ def _feed(account: Account, api: UpstoxApi, universe: Universe, tap: InboxTap | 
         account.clock,
         on_frame=tap.recorder.hold if tap is not None else None,
         on_server_time=account.follow,
+        budget=budget_for(
+            plus=chosen.plan == "plus" or (chosen.plan == "auto" and has_plus_plan(account.token)),
+            by_connection=chosen.limits == "connection",
+        ),
     )
+
+
+async def _minutes_of_today(candles: CandleClient, clock: Clock, instrument: Instrument) -> list[Candle]:
+    """The broker's own minutes of today."""
+    today = ist_date(clock.now_ns())
+    return await candles.fetch(instrument.key, "1m", today, today)
 
 
 def _tap(

@@ -251,6 +251,10 @@ class UpstoxFeed:
         """Keys streamed by mode, against the account's limits."""
         return self._subscriptions.use()
 
+    def allows(self, mode: FeedMode) -> bool:
+        """Whether the account may use a mode at all."""
+        return self.budget.limit(mode, mixed=False) > 0
+
     @property
     def budget(self) -> KeyBudget:
         """What the account may stream."""

@@ -11,7 +11,7 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.domain.errors import BrokerError
-from tradetui.domain.events import DayBand
+from tradetui.domain.events import AskedQuote, DayBand
 from tradetui.domain.inquiry import StaticIp
 from tradetui.domain.text import clean
 
@@ -88,6 +88,22 @@ async def last_prices(api: UpstoxApi, keys: Sequence[str]) -> dict[str, LastPric
             out[clean(row.get("instrument_token"), 120)] = LastPrice(
                 last, parse.number(row.get("cp")) or 0.0, parse.units(row.get("volume")) or 0
             )
+    return out
+
+
+async def asked_quotes(api: UpstoxApi, keys: Sequence[str]) -> list[AskedQuote]:
+    """Last prices with the time of their trade. Keys that the broker does not know are left out.
+
+    Raises:
+        TradeTuiError: The broker refused, or cannot be reached.
+    """
+    out = []
+    for row in await _quoted(api, ep.QUOTES, keys):
+        last = parse.price(row.get("last_price"))
+        if last is not None and last > 0:
+            ltt_ms, volume = parse.units(row.get("last_trade_time")), parse.units(row.get("volume"))
+            key = clean(row.get("instrument_token"), 120)
+            out.append(AskedQuote(key, last, ltt_ms or 0, volume or 0))
     return out
 
 

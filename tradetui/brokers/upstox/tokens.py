@@ -60,6 +60,11 @@ def claims_of(token: str) -> Mapping[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
+def has_plus_plan(token: AccessToken) -> bool:
+    """Whether the account has the broker's paid plan, as the token itself says (`upstox.md` 1.4)."""
+    return claims_of(token.secret.reveal()).get("isPlusPlan") is True
+
+
 def make_token(value: str, hosts: Hosts, now_ns: int, user_id: str = "", user_name: str = "") -> AccessToken:
     """Wrap a bearer that ``hosts`` issued.
 
