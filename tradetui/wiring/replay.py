@@ -55,7 +55,7 @@ from tradetui.wiring.paper import paper_phase
 from tradetui.wiring.parts import Parts
 from tradetui.wiring.past_bars import past_bars
 from tradetui.wiring.recordings import Recording, about, describe, folder_of, import_market, named, of_day
-from tradetui.wiring.settings import limits_from
+from tradetui.wiring.settings import limits_from, overlays_from
 from tradetui.wiring.stored_day import recording_of_ticks
 
 log = logging.getLogger(__name__)
@@ -207,6 +207,7 @@ async def _joined(
         journal=Projected(written, store.records),
         store=store,
         watch=_watched(settings, universe),
+        overlays=overlays_from(settings),
         lookup=universe.get,
         search=partial(_search, universe),
         record_event=tap,

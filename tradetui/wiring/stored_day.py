@@ -29,12 +29,21 @@ log = logging.getLogger(__name__)
 _FETCH: Final = 2_000
 _TICKS: Final = """
     SELECT instrument_id, epoch_ms(ts) AS ts, epoch_ms(server_ts) AS server_ts, epoch_us(engine_ts) AS engine_us,
-        * EXCLUDE (instrument_id, ts, server_ts, engine_ts)
-    FROM ticks WHERE engine_ts >= $first AND engine_ts < $last ORDER BY engine_ts, rowid
+        t.* EXCLUDE (instrument_id, ts, server_ts, engine_ts),
+        row_number() OVER (PARTITION BY instrument_id, engine_ts ORDER BY {order}) AS nth
+    FROM {source} t WHERE {where} ORDER BY engine_ts, nth, t.server_ts NULLS FIRST, kind, instrument_id
 """
+_BETWEEN: Final = "engine_ts >= $first AND engine_ts < $last"
+_SOURCES: Final = {
+    # In the table an instrument's rows are in the order they came in.
+    "main.ticks": (_BETWEEN, "rowid"),
+    # In the archive those of one microsecond are not; the day's volume only grows.
+    "whole.ticks": (f"session = $day AND {_BETWEEN}", "server_ts NULLS FIRST, kind, vtt NULLS FIRST"),
+}
+"""Where ticks are, which of them belong to the day, and the order of an instrument's ticks of one moment."""
 _INSTRUMENTS: Final = """
-    SELECT i.* FROM instruments i WHERE instrument_id IN (
-        SELECT DISTINCT instrument_id FROM ticks WHERE engine_ts >= $first AND engine_ts < $last)
+    SELECT i.* EXCLUDE (first_seen, last_seen) FROM instruments i WHERE instrument_id IN (
+        SELECT DISTINCT instrument_id FROM {source} WHERE {where})
     ORDER BY instrument_id
 """
 Row = dict[str, Any]
@@ -57,16 +66,28 @@ def recording_of_ticks(data_dir: Path, day: date) -> Path | None:
 
 
 def _made(data_dir: Path, account: str, connection: DuckDBPyConnection, day: date) -> Path | None:
+    import duckdb
+
     first = datetime(day.year, day.month, day.day, tzinfo=IST)
-    bounds = {"first": first, "last": first + timedelta(days=1)}
-    rows = list(_rows(connection, _INSTRUMENTS, bounds))
-    if not rows:
-        return None
-    instruments = {row["instrument_id"]: _instrument(row) for row in rows}
-    log.info("making a recording of the ticks stored in %s", account)
+    bounds = {"first": first, "last": first + timedelta(days=1), "day": day}
+    for source, (where, order) in _SOURCES.items():
+        bound = {name: value for name, value in bounds.items() if f"${name}" in where}
+        try:
+            found = list(_rows(connection, _INSTRUMENTS.format(source=source, where=where), bound))
+        except duckdb.CatalogException:
+            continue  # a file of an older layout
+        if found:
+            instruments = {row["instrument_id"]: _instrument(row) for row in found}
+            log.info("making a recording of the ticks stored in %s", account)
+            sql = _TICKS.format(source=source, where=where, order=order)
+            return _written(data_dir, account, _rows(connection, sql, bound), instruments)
+    return None
+
+
+def _written(data_dir: Path, account: str, rows: Iterator[Row], instruments: dict[int, Instrument]) -> Path:
     out: MarketFile | None = None
     try:
-        for t_ns, raw in _frames(_rows(connection, _TICKS, bounds), lambda number: instruments[number]):
+        for t_ns, raw in _frames(rows, lambda number: instruments[number]):
             if out is None:
                 out = MarketFile(data_dir, t_ns, "ticks", account, list(instruments.values()))
             out.frame(t_ns, raw)
@@ -75,7 +96,7 @@ def _made(data_dir: Path, account: str, connection: DuckDBPyConnection, day: dat
             out.drop()
         raise
     if out is None:
-        raise StorageError(f"the ticks of {day} cannot be read")
+        raise StorageError(f"the ticks stored in {account} cannot be read")
     return out.close()
 
 
@@ -89,12 +110,13 @@ def _rows(connection: DuckDBPyConnection, sql: str, bounds: Row) -> Iterator[Row
 
 
 def _frames(rows: Iterator[Row], instrument_of: Callable[[int], Instrument]) -> Iterator[tuple[int, bytes]]:
-    """The frames that rows came from: those of one moment, one kind and one sender's stamp, each instrument once."""
+    """The frames that rows came from, as far as can be told: ticks of one moment, one kind and one sender's stamp.
+
+    What was in one frame, and what in two of the same moment, is not stored; an instrument's ticks keep their order.
+    """
     held: list[Row] = []
     for row in rows:
-        if held and (
-            not _together(held[-1], row) or any(one["instrument_id"] == row["instrument_id"] for one in held)
-        ):
+        if held and not _together(held[-1], row):
             yield _frame(held, instrument_of)
             held = []
         held.append(row)
@@ -103,7 +125,7 @@ def _frames(rows: Iterator[Row], instrument_of: Callable[[int], Instrument]) -> 
 
 
 def _together(one: Row, other: Row) -> bool:
-    return all(one[name] == other[name] for name in ("engine_us", "server_ts", "kind"))
+    return all(one[name] == other[name] for name in ("engine_us", "nth", "server_ts", "kind"))
 
 
 def _frame(rows: Sequence[Row], instrument_of: Callable[[int], Instrument]) -> tuple[int, bytes]:
