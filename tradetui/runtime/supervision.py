@@ -35,6 +35,8 @@ REFUSED_PAUSE_S: Final = 30.0
 """Real seconds without a request after one that failed."""
 UNANSWERED_S: Final = 10.0
 """A subscription without a snapshot for so long counts as silent."""
+DOWN_S: Final = 5.0
+"""A stream that is back sooner needs nobody to stand in."""
 MOST_KEYS: Final = 500
 """Keys of one quote request."""
 _FIRST_CHECK_S: Final = 15.0
@@ -107,6 +109,7 @@ class Supervision:
         self._check_s = 0.0
         self._pause_s = _FIRST_CHECK_S
         self._ask_s = 0.0
+        self._well_s = monotonic()
         self._said: tuple[str, ...] = ()
         self.checks = 0
         """How often the broker was asked whose fault a silence is."""
@@ -173,6 +176,8 @@ class Supervision:
 
     async def _watch_keys(self, ask: AskQuotes) -> None:
         now_s = self._monotonic()
+        if self._engine.feed.state is FeedState.UP:
+            self._well_s = now_s
         if now_s < self._ask_s:
             return
         keys = self.silent_keys()
@@ -197,7 +202,9 @@ class Supervision:
             slots = engine.liveness.silent(engine.now_ns)
             silent.update(dict.fromkeys(instruments[slot].key for slot in slots if slot < len(instruments)))
             order = [*(key for key in wanted if key in silent), *(key for key in silent if key not in wanted)]
-        elif engine.feed.state is FeedState.ENDED:
+        elif engine.feed.state is FeedState.ENDED or (
+            not engine.silent and self._monotonic() - self._well_s < DOWN_S
+        ):
             return ()
         else:
             order = list(wanted)
