@@ -26,7 +26,7 @@ async def price_is(w: Workstation, rupees: float) -> None:
     await w.until(lambda: (w.runtime.engine.market(KEY).last or 0) / 10_000 == rupees)
 
 
-async def test_f2_f3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp_path: Path) -> None:
+async def test_F2_F3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp_path: Path) -> None:
     """The market data socket is cut, twice.
 
     Seen: "feed down", and within seconds prices again; the count of reconnects goes up.
@@ -45,7 +45,7 @@ async def test_f2_f3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp
         assert w.runtime.summary()["reconnects"] == 2
 
 
-async def test_f2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_path: Path) -> None:
+async def test_F2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_path: Path) -> None:
     """The feed is cut and its new sockets are refused.
 
     Seen: new orders are refused with "the feed is down"; exits go; all goes on when the feed is back.
@@ -66,7 +66,7 @@ async def test_f2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_pat
         await w.until_order(w.send(), OrderStatus.OPEN)
 
 
-async def test_f4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Path) -> None:
+async def test_F4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Path) -> None:
     """The book changes while the feed is away.
 
     Seen: the five levels of the new book, none of the old.
@@ -82,7 +82,7 @@ async def test_f4_the_snapshot_after_a_reconnect_replaces_the_book(tmp_path: Pat
         assert not depth[0, 2].any()
 
 
-async def test_f6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp_path: Path) -> None:
+async def test_F6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp_path: Path) -> None:
     """Frames that make no sense come in between.
 
     Seen: the last good price stays; the count of dropped frames goes up; the feed stays up.
@@ -98,7 +98,7 @@ async def test_f6_malformed_frames_are_counted_and_the_last_good_value_stays(tmp
         assert FeedState.DOWN not in states(w)
 
 
-async def test_f9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
+async def test_F9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody sets the machine's clock back by two hours, then forward by four, while the program runs.
@@ -126,7 +126,7 @@ REFUSALS = [("401", FeedState.REFUSED), ("429", FeedState.DOWN), ("html-403", Fe
 
 
 @pytest.mark.parametrize(("fault", "state"), REFUSALS)
-async def test_f10_each_refusal_of_a_reconnect_has_its_own_behaviour(
+async def test_F10_each_refusal_of_a_reconnect_has_its_own_behaviour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, state: FeedState
 ) -> None:
     """A reconnect is refused: by the login, by the rate limit, by the edge in front.
@@ -150,7 +150,7 @@ async def test_f10_each_refusal_of_a_reconnect_has_its_own_behaviour(
         await back_up(w, 2)
 
 
-async def test_f10_a_token_that_is_revoked_in_mid_stream_leaves_the_run_up(tmp_path: Path) -> None:
+async def test_F10_a_token_that_is_revoked_in_mid_stream_leaves_the_run_up(tmp_path: Path) -> None:
     """The token is revoked while prices stream.
 
     Seen: the feed is refused in words, new orders too; the program stays up and shows what it has.

@@ -117,6 +117,7 @@ class WatchRow:
     Attributes:
         age_s: Seconds of engine time since the last frame for this instrument.
         stale: Too old to trade on.
+        asked: The price was asked for by REST, because the stream is silent.
         position_qty: Our net units.
         decimals: Digits behind the point.
         trend: A few recent prices for a sparkline, oldest first.
@@ -137,6 +138,7 @@ class WatchRow:
     position_qty: int = 0
     decimals: int = 2
     trend: tuple[float, ...] = ()
+    asked: bool = False
     measures: MarketMeasures | None = None
 
 

@@ -148,9 +148,12 @@ class ViewBuilder:
     def _watch_row(self, slot: int, instrument: Instrument, measures: MarketMeasures | None) -> WatchRow:
         engine, quotes = self._engine, self._engine.quotes
         known = slot < quotes.capacity and quotes.last_seen_ns[slot] > 0
-        ltp = float(quotes.ltp[slot]) if known else 0.0
+        asked = engine.prices.asked(slot)
+        ltp = to_rupees(asked.last) if asked is not None else float(quotes.ltp[slot]) if known else 0.0
         close = float(quotes.close[slot]) if known else 0.0
-        age = (engine.now_ns - int(quotes.last_seen_ns[slot])) / _NS if known else math.inf
+        trading = engine.phase(instrument) == "continuous"
+        old = engine.prices.age_s(slot, engine.now_ns, trading=trading)
+        age = math.inf if old is None else old
         depth = quotes.depth[slot] if known else None
         trend = self._trend.setdefault(slot, deque(maxlen=24))
         if ltp and (not trend or trend[-1] != ltp):
@@ -172,6 +175,7 @@ class ViewBuilder:
             decimals=decimals_of(instrument.tick_size),
             trend=tuple(trend),
             measures=measures,
+            asked=asked is not None,
         )
 
     def _index(self, instrument: Instrument) -> tuple[str, float, float]:
