@@ -61,6 +61,7 @@ from tradetui.storage.store import Store
 from tradetui.wiring.account import Account, find_account, whereabouts
 from tradetui.wiring.backfill.desk import Backfiller, EngineBackfills
 from tradetui.wiring.calendars import fresh_layers, stored_layers
+from tradetui.wiring.day_context import DayContext
 from tradetui.wiring.hand_over import HandOver
 from tradetui.wiring.history import HistoryLoader
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
@@ -73,7 +74,7 @@ from tradetui.wiring.recordings import about, folder_of, prune
 from tradetui.wiring.restore import NOT_NEEDED, Past, read_past
 from tradetui.wiring.settings import limits_from, overlays_from
 from tradetui.wiring.watchdog import WatchdogProcess
-from tradetui.wiring.watchlist import choose, find
+from tradetui.wiring.watchlist import choose, find, searcher
 from tradetui.wiring.wire_notes import WireNotes
 
 log = logging.getLogger(__name__)
@@ -195,8 +196,8 @@ async def _joined(
         store=store,
         watch=watch,
         lookup=master.get,
-        search=lambda text, limit: master.search(text, limit, today),
-        warm_up=history.load,
+        search=searcher(master, engine.quotes, universe, today),
+        warm_up=DayContext(history.load, store, calendar, universe, clock).load,
         lists=lambda: read_lists(request.place.data_dir / "lists", ist_date(clock.now_ns())),
         record_event=tap,
         cleanup=cleanup,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Final
 
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.domain.errors import UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.market_data import Px
+from tradetui.domain.money import SCALE
+from tradetui.market.quotes import Quotes
+from tradetui.market.universe import Universe
 
 WHOLE_LIST: Final = 20
 """An instrument list of at most so many entries (a recorded world) is streamed whole."""
@@ -31,6 +35,21 @@ def choose(master: Master, wanted: Sequence[str], today: date, held: Iterable[st
     chosen = [find(master, text, today) for text in wanted] if wanted else _first_list(master, today)
     chosen += [found for key in held if (found := master.get(key)) is not None]
     return list({instrument.key: instrument for instrument in chosen}.values())
+
+
+def searcher(
+    master: Master, quotes: Quotes, universe: Universe, today: date
+) -> Callable[[str, int], Sequence[Instrument]]:
+    """Search as people type, with the strikes near the last prices first."""
+
+    def level(key: str) -> int | None:
+        slot = universe.slots.get(key)
+        if slot is None or slot >= quotes.capacity:
+            return None
+        last = quotes.px.item(slot, Px.LTP)
+        return round(last * SCALE) if last > 0 else None
+
+    return lambda text, limit: master.search(text, limit, today, level)
 
 
 def find(master: Master, text: str, today: date | None = None) -> Instrument:

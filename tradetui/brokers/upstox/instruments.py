@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from tradetui.brokers.upstox.master_ranks import Levels, middles_of, order, words_of
+from tradetui.brokers.upstox.master_ranks import Levels, middles_of, order, segment_rank, words_of
 from tradetui.brokers.upstox.master_search import ALIVE, find_ranks
 from tradetui.domain.errors import StorageError, UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
@@ -291,13 +291,10 @@ class Master:
         found = _FUTURE.match(text.upper())
         if found is None:
             return None
-        query = f"{_SELECT} sought = :symbol AND expiry IS NULL ORDER BY rank LIMIT 1"
-        for underlying in self._fetch(query, {"symbol": found[1]}).values():
-            contracts = self.derivatives_of(underlying.key, on)
-            futures = [one for one in contracts if one.kind is InstrumentKind.FUTURE]
-            number = int(found[2] or 1)
-            return futures[number - 1] if number <= len(futures) else None
-        return None
+        number = int(found[2] or 1)
+        contracts = self.contracts_on(found[1], on)
+        futures = [one for one in contracts if one.kind is InstrumentKind.FUTURE]
+        return futures[number - 1] if number <= len(futures) else None
 
     def _renamed(self, text: str, segment: str | None) -> Instrument | None:
         """The instrument that bore a name before; of several the one that bore it last."""
@@ -351,12 +348,23 @@ class Master:
         alive = (on or self.on).isoformat()
         query = _where("underlying_key = :key AND underlying_key <> '' AND expiry IS NOT NULL", limited=False)
         found = self._fetch(query, {"key": key, "alive": alive}).values()
-        return sorted(found, key=lambda one: (one.is_option, one.expiry, one.strike or 0))
+        return sorted(found, key=_by_expiry)
 
-    def expiries_of(self, key: str, on: date | None = None) -> list[date]:
-        """Days on which living options on an instrument expire, nearest first."""
-        options = (one for one in self.derivatives_of(key, on) if one.is_option)
-        return sorted({one.expiry for one in options if one.expiry is not None})
+    def contracts_on(self, name: str, on: date | None = None) -> list[Instrument]:
+        """Living contracts on something by its symbol, as `derivatives_of`.
+
+        Of a commodity or a currency pair the list has contracts only, or on several exchanges: then those whose
+        symbol begins with the name, of the exchange segment that ranks first.
+        """
+        query = f"{_SELECT} sought = :symbol AND expiry IS NULL ORDER BY rank LIMIT 1"
+        for underlying in self._fetch(query, {"symbol": name.upper()}).values():
+            if found := self.derivatives_of(underlying.key, on):
+                return found
+        query = _where("root = :root AND expiry IS NOT NULL", limited=False)
+        alive = (on or self.on).isoformat()
+        rooted = list(self._fetch(query, {"root": name.upper(), "alive": alive}).values())
+        best = min((segment_rank(one.segment) for one in rooted), default=0)
+        return sorted((one for one in rooted if segment_rank(one.segment) == best), key=_by_expiry)
 
     def has_derivatives(self, key: str, on: date | None = None) -> bool:
         """Whether any contract on this instrument is still alive."""
@@ -396,6 +404,12 @@ class Master:
                 yield self._connection
             except sqlite3.Error as error:
                 raise StorageError(f"the instrument list cannot be read: {clean(error, 160)}") from error
+
+
+def _by_expiry(one: Instrument) -> tuple[bool, date, int, bool]:
+    """Futures, then options; by expiry and strike, calls first."""
+    put = one.kind is InstrumentKind.PUT
+    return one.is_option, one.expiry or date.max, one.strike or 0, put
 
 
 def _record(rank: int, one: Instrument) -> tuple[Any, ...]:

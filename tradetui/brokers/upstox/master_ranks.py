@@ -53,6 +53,11 @@ _TRUSTS: Final = frozenset({"IV", "RR"})
 """Series of infrastructure and real-estate trusts: traded like shares, though not shares."""
 
 
+def segment_rank(segment: str) -> int:
+    """Which of several exchange segments is meant first."""
+    return _SEGMENT_ORDER.get(segment, 99)
+
+
 def _root(instrument: Instrument) -> str:
     return instrument.symbol.split(" ", 1)[0]
 
@@ -71,7 +76,7 @@ def order(instrument: Instrument, on: date, middles: Middles) -> tuple[Any, ...]
 
     Contracts that expired before ``on`` come last.
     """
-    segment = _SEGMENT_ORDER.get(instrument.segment, 99)
+    segment = segment_rank(instrument.segment)
     expiry = instrument.expiry
     if expiry is not None:
         group = 9 if expiry < on else (4 if instrument.kind is InstrumentKind.FUTURE else 5)
