@@ -6,6 +6,7 @@ another machine, gives the same bytes; a test holds us to it.
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROTO_DIR = ROOT / "proto"
 OUT_DIR = ROOT / "tradetui" / "pb"
+_OTHER_SCHEMA = re.compile(r"^import (\w+_pb2)", re.MULTILINE)
 
 
 def generate(out_dir: Path) -> list[Path]:
@@ -43,7 +45,12 @@ def generate(out_dir: Path) -> list[Path]:
     )
     if status != 0:
         raise RuntimeError(f"protoc ended with status {status}")
-    return sorted(out_dir.glob("*_pb2.py*"))
+    written = sorted(out_dir.glob("*_pb2.py*"))
+    for path in written:
+        # The compiler imports one schema from another as if they lay at the top.
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_OTHER_SCHEMA.sub(r"from tradetui.pb import \1", text), encoding="utf-8")
+    return written
 
 
 def main() -> int:

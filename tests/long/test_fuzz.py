@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.fixtures import reference_decoder as reference
+from tests.fixtures.busy_frames import BUSY_SLOTS, busy_frame
 from tests.fixtures.upstox_frames import KEYS, SLOTS, from_dict, recorded_frames
 from tests.long.knobs import SEED, figure, generator, limit, rounds, seconds
-from tests.unit.brokers.upstox import test_decoder as reference
 from tests.unit.exchange import test_properties as exchange
 from tests.unit.execution import test_manager as manager
-from tradetui.brokers.upstox.decoder import Decoder, FrameError, MarketInfo
+from tradetui.brokers.upstox.decoder import Decoder
 from tradetui.domain.errors import JournalDamaged
 from tradetui.domain.events import Evidence, FillEvent
 from tradetui.domain.money import Price
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.long
 
 Check = Callable[..., None]
 
-DECODER_S, JOURNAL_S, MANAGER_S, EXCHANGE_S = 40.0, 60.0, 60.0, 120.0
+DECODER_S, BUSY_S, JOURNAL_S, MANAGER_S, EXCHANGE_S = 120.0, 240.0, 60.0, 60.0, 120.0
 
 
 def keep_trying(duration_s: float, batch: int, check: Check, *examples: st.SearchStrategy[Any]) -> int:
@@ -66,27 +67,10 @@ def of_the_short_suite(test: Callable[..., None]) -> Check:
 # --- decoder ------------------------------------------------------------------------------------------
 
 
-def agrees(frame: bytes, decoder: Decoder, slots: dict[str, int]) -> str:
-    """Our decoder and the official route make the same of any bytes; what that was."""
-    try:
-        message = pb.FeedResponse.FromString(frame)
-    except DecodeError:
-        with pytest.raises(FrameError):
-            decoder.decode(frame)
-        return "refused"
-    if message.type == pb.market_info or (message.HasField("marketInfo") and not message.feeds):
-        decoded = decoder.decode(frame)
-        assert isinstance(decoded, MarketInfo)
-        assert len(decoded.status) == len(message.marketInfo.segmentStatus)
-        return "phases"
-    reference.assert_same(frame, decoder, slots)
-    return "ticks"
-
-
 def told(frame: bytes, decoder: Decoder, slots: dict[str, int]) -> str:
-    """`agrees`, with the frame shown when it does not hold."""
+    """`reference.agrees`, with the frame shown when it does not hold."""
     try:
-        return agrees(frame, decoder, slots)
+        return reference.agrees(frame, decoder, slots)
     except BaseException:
         print(f"frame: {frame.hex()}")
         raise
@@ -179,6 +163,18 @@ def test_f6_random_messages_and_their_mutations_decode_as_the_official_route_say
         kinds += [told(frame, decoder, SLOTS), told(mutated(rng, frame, other), decoder, SLOTS)]
         other = frame
     tally("random messages", kinds)
+    assert {"ticks", "refused"} <= set(kinds)
+
+
+@pytest.mark.timeout(limit(BUSY_S))
+def test_f6_busy_frames_and_their_mutations_decode_as_the_official_route_says() -> None:
+    """Frames of many instruments go another way, as columns: whatever bytes come, what comes out is the same."""
+    rng, decoder, kinds, other = generator("busy"), Decoder(BUSY_SLOTS), list[str](), b""
+    for _ in rounds(seconds(BUSY_S)):
+        frame = busy_frame(rng)
+        kinds += [told(frame, decoder, BUSY_SLOTS), told(mutated(rng, frame, other), decoder, BUSY_SLOTS)]
+        other = frame
+    tally("busy frames", kinds)
     assert {"ticks", "refused"} <= set(kinds)
 
 

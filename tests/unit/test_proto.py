@@ -19,6 +19,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.proto import parse_length_prefixed
 
+from tradetui.pb import market_feed_v3_columns_pb2 as columns_pb2
 from tradetui.pb import market_feed_v3_pb2 as ours
 
 theirs = pytest.importorskip(
@@ -228,4 +229,50 @@ def test_make_proto_gives_the_committed_bytes(tmp_path: Path, repo_root: Path) -
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     committed = {path.name: path.read_bytes() for path in (repo_root / "tradetui" / "pb").glob("*_pb2.py*")}
     assert written == committed
-    assert set(written) == {"market_feed_v3_pb2.py", "market_feed_v3_pb2.pyi"}
+    assert set(written) == {
+        f"{schema}_pb2.{kind}"
+        for schema in ("market_feed_v3", "market_feed_v3_columns")
+        for kind in ("py", "pyi")
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "official"),
+    [
+        ("Frame", "FeedResponse"), ("Merged", "FeedResponse"), ("Entries", "FeedsEntry"), ("Entry", "FeedsEntry"),
+        ("MergedEntry", "FeedsEntry"), ("Feeds", "Feed"), ("MergedFeed", "Feed"), ("FullFeeds", "FullFeed"),
+        ("MergedFullFeed", "FullFeed"), ("MarketFullFeeds", "MarketFullFeed"),
+        ("MergedMarketFullFeed", "MarketFullFeed"), ("MergedIndexFullFeed", "IndexFullFeed"), ("LTPCs", "LTPC"),
+        ("OptionGreeks", "OptionGreeks"), ("MarketLevels", "MarketLevel"), ("MergedMarketLevel", "MarketLevel"),
+        ("MarketOHLCs", "MarketOHLC"), ("MergedMarketOHLC", "MarketOHLC"), ("Quotes", "Quote"), ("OHLCs", "OHLC"),
+    ],
+)  # fmt: skip
+def test_the_columns_have_the_numbers_and_wire_types_of_the_schema(columns: str, official: str) -> None:
+    known: Any = {
+        **ours.DESCRIPTOR.message_types_by_name,
+        "FeedsEntry": ours.FeedResponse.DESCRIPTOR.fields_by_name["feeds"].message_type,
+    }[official]
+    mine: Any = columns_pb2.DESCRIPTOR.message_types_by_name[columns]
+    assert mine.fields
+    for field in mine.fields:
+        theirs_field = known.fields_by_name[field.name]
+        assert field.number == theirs_field.number
+        assert _wire_type(field) == _wire_type(theirs_field), field.name
+
+
+def _wire_type(field: Any) -> int:
+    """How a single value of a field is written: varint, fixed64 or with its length."""
+    if field.type in (field.TYPE_MESSAGE, field.TYPE_STRING, field.TYPE_BYTES):
+        return 2
+    return 1 if field.type == field.TYPE_DOUBLE else 0
+
+
+def test_everything_that_the_schema_checks_is_checked_in_the_merged_form() -> None:
+    """A frame that the merged form takes must be one that the schema takes: every message below it is the same."""
+    for columns, official in (
+        ("Merged", "FeedResponse"), ("MergedFeed", "Feed"), ("MergedFullFeed", "FullFeed"),
+        ("MergedMarketFullFeed", "MarketFullFeed"), ("MergedIndexFullFeed", "IndexFullFeed"),
+        ("MergedMarketLevel", "MarketLevel"), ("MergedMarketOHLC", "MarketOHLC"),
+    ):  # fmt: skip
+        mine = columns_pb2.DESCRIPTOR.message_types_by_name[columns]
+        assert set(mine.fields_by_name) == set(ours.DESCRIPTOR.message_types_by_name[official].fields_by_name)

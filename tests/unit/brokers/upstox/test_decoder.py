@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import random
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf import json_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.busy_frames import BUSY_KEYS, BUSY_SLOTS, busy_frame, market, tagged, varint
+from tests.fixtures.reference_decoder import agrees, assert_same
 from tests.fixtures.upstox_frames import (
     KEYS,
     SLOTS,
@@ -32,160 +32,9 @@ from tradetui.brokers.upstox.decoder import (
     MarketInfo,
     decode,
 )
-from tradetui.domain.market_data import Auction, Bar, FrameKind, Greek, Has, Px, Qty, TickBatch
+from tradetui.brokers.upstox.feed_columns import NotPlain, read
+from tradetui.domain.market_data import Auction, FrameKind, Has, Px, Qty, TickBatch
 from tradetui.pb import market_feed_v3_pb2 as pb
-
-# ---- the reference ---------------------------------------------------------------------------------------
-
-
-NOTHING = Has(0)
-
-
-@dataclass
-class Row:
-    """One tick, spelled out."""
-
-    slot: int
-    mask: Has = NOTHING
-    px: list[float] = field(default_factory=lambda: [0.0] * len(Px))
-    qty: list[int] = field(default_factory=lambda: [0] * len(Qty))
-    depth: list[list[float]] = field(default_factory=lambda: [[0.0] * 5 for _ in range(4)])
-    greeks: list[float] = field(default_factory=lambda: [0.0] * len(Greek))
-    day: list[float] = field(default_factory=lambda: [0.0] * len(Bar))
-    minute: list[float] = field(default_factory=lambda: [0.0] * len(Bar))
-    auction: list[float] = field(default_factory=lambda: [0.0] * len(Auction))
-    bad: bool = False
-
-
-def believable(value: float, high: float, low: float = 0.0) -> bool:
-    return math.isfinite(value) and low <= value <= high
-
-
-PRICE, QTY, MS, GREEK, IV = 1e9, 1e15, 4_102_444_800_000, 1e9, 1e4
-
-
-def number(parent: Mapping[str, Any], name: str) -> float:
-    return float(parent.get(name, 0))
-
-
-def reference_row(slot: int, feed: Mapping[str, Any]) -> Row:
-    row = Row(slot)
-    if "fullFeed" in feed and "indexFF" in feed["fullFeed"]:
-        body = feed["fullFeed"]["indexFF"]
-        row.mask |= Has.INDEX
-        levels = None
-    elif "fullFeed" in feed:
-        body = feed["fullFeed"].get("marketFF", {})
-        row.mask |= Has.FULL
-        levels = body["marketLevel"].get("bidAskQuote", []) if "marketLevel" in body else None
-    elif "firstLevelWithGreeks" in feed:
-        body = feed["firstLevelWithGreeks"]
-        row.mask |= Has.FULL
-        levels = [body["firstDepth"]] if "firstDepth" in body else None
-    else:
-        body = {"ltpc": feed.get("ltpc", {})}
-        levels = None
-    reference_last(row, body)
-    reference_auction(row, body)
-    if levels is not None:
-        reference_depth(row, levels)
-    greeks = [number(body.get("optionGreeks", {}), name.name.lower()) for name in Greek]
-    if any(greeks):
-        if all(believable(value, GREEK, -GREEK) for value in greeks):
-            row.greeks, row.mask = greeks, row.mask | Has.GREEKS
-        else:
-            row.bad = True
-    reference_bars(row, body)
-    return row
-
-
-def reference_last(row: Row, body: Mapping[str, Any]) -> None:
-    last = body.get("ltpc", {})
-    ltp, close, ltt, ltq = (number(last, name) for name in ("ltp", "cp", "ltt", "ltq"))
-    if all((believable(ltp, PRICE), believable(close, PRICE), believable(ltt, MS), believable(ltq, QTY))):
-        row.px[Px.LTP], row.px[Px.CLOSE] = ltp, close
-        row.qty[Qty.LTT_MS], row.qty[Qty.LTQ] = int(ltt), int(ltq)
-        if ltp:
-            row.mask |= Has.LTPC
-    else:
-        row.bad = True
-    for name, column, high in (
-        ("atp", Px.ATP, PRICE), ("oi", Px.OI, QTY), ("iv", Px.IV, IV), ("tbq", Px.TBQ, QTY), ("tsq", Px.TSQ, QTY)
-    ):  # fmt: skip
-        value = number(body, name)
-        if believable(value, high):
-            row.px[column] = value
-        else:
-            row.bad = True
-    if believable(number(body, "vtt"), QTY):
-        row.qty[Qty.VTT] = int(body.get("vtt", 0))
-    else:
-        row.bad = True
-
-
-def reference_auction(row: Row, body: Mapping[str, Any]) -> None:
-    iep = number(body, "iep") or float(body.get("ltpc", {}).get("iep", 0.0))
-    values = [iep, *(number(body, name) for name in ("rp", "ieq", "iiqTotal", "iiqM"))]
-    if not any(values):
-        return
-    lows = (0.0, 0.0, 0.0, -QTY, -QTY)
-    highs = (PRICE, PRICE, QTY, QTY, QTY)
-    if all(believable(value, high, low) for value, high, low in zip(values, highs, lows, strict=True)):
-        row.auction, row.mask = values, row.mask | Has.AUCTION
-    else:
-        row.bad = True
-
-
-def reference_depth(row: Row, levels: Sequence[Mapping[str, Any]]) -> None:
-    depth = [[0.0] * 5 for _ in range(4)]
-    for level, quote in enumerate(levels[:5]):
-        for side, (name, high) in enumerate((("bidP", PRICE), ("bidQ", QTY), ("askP", PRICE), ("askQ", QTY))):
-            value = number(quote, name)
-            if not believable(value, high):
-                row.bad = True
-                return
-            depth[side][level] = value
-    row.depth, row.mask = depth, row.mask | Has.DEPTH
-
-
-def reference_bars(row: Row, body: Mapping[str, Any]) -> None:
-    seen = set()
-    for bar in body.get("marketOHLC", {}).get("ohlc", []):
-        name = bar.get("interval")
-        if name not in ("1d", "I1") or name in seen:
-            continue
-        seen.add(name)
-        values = [number(bar, part) for part in ("open", "high", "low", "close", "vol", "ts")]
-        highs = (PRICE, PRICE, PRICE, PRICE, QTY, MS)
-        if not all(believable(value, high) for value, high in zip(values, highs, strict=True)):
-            row.bad = True
-        elif name == "1d":
-            row.day, row.mask = values, row.mask | Has.DAY
-        else:
-            row.minute, row.mask = values, row.mask | Has.MINUTE
-
-
-def assert_same(frame: bytes, decoder: Decoder, slots: Mapping[str, int]) -> TickBatch:
-    """Decode both ways and compare every cell; return the batch."""
-    shape = json_format.MessageToDict(pb.FeedResponse.FromString(frame), preserving_proto_field_name=True)
-    expected = {
-        slots[key]: reference_row(slots[key], feed)
-        for key, feed in shape.get("feeds", {}).items()
-        if key in slots
-    }
-    bad, unknown = decoder.bad_rows, decoder.unknown_keys
-    batch = decoder.decode(frame)
-    assert isinstance(batch, TickBatch)
-    assert batch.slot.tolist() == sorted(expected)
-    assert decoder.bad_rows - bad == sum(row.bad for row in expected.values())
-    assert decoder.unknown_keys - unknown == len(shape.get("feeds", {})) - len(expected)
-    for at, slot in enumerate(batch.slot.tolist()):
-        row = expected[slot]
-        assert Has(int(batch.mask[at])) == row.mask
-        for name in ("px", "qty", "depth", "greeks", "day", "minute", "auction"):
-            assert getattr(batch, name)[at].tolist() == getattr(row, name), name
-    return batch
-
 
 # ---- recorded frames -------------------------------------------------------------------------------------
 
@@ -389,3 +238,56 @@ def test_an_absurd_server_time_is_unknown() -> None:
     for stamp in (-1, 2**62):
         batch = decode(pb.FeedResponse(type=pb.live_feed, currentTs=stamp).SerializeToString(), SLOTS)
         assert batch.server_ms == 0
+
+
+# ---- frames of many instruments --------------------------------------------------------------------------
+
+
+def test_busy_frames_decode_as_the_official_route_says_odd_ones_among_them() -> None:
+    rng = random.Random(11)
+    as_columns = refused = 0
+    for _ in range(400):
+        frame = busy_frame(rng)
+        refused += agrees(frame, Decoder(BUSY_SLOTS), BUSY_SLOTS) == "refused"
+        with contextlib.suppress(NotPlain):
+            as_columns += len(read(frame, BUSY_SLOTS).batch) > 0
+    assert as_columns > 200
+    assert refused < 40
+
+
+def test_recorded_ticks_of_all_instruments_joined_into_frames(shared_data: Path) -> None:
+    folder = shared_data / "feed/upstox_v3_2025-12-15"
+    slots: dict[str, int] = {}
+    decoder = Decoder(slots, columns_from=0)
+    for lines in islice(
+        zip(*map(recorded_lines, sorted(folder.glob("*.jsonl.gz"))), strict=False), 0, 8_000, 20
+    ):
+        shape = {"type": "live_feed", "feeds": {}, "currentTs": "1765771373598"}
+        for line in lines:
+            shape["feeds"] |= line["feeds"]
+        for key in shape["feeds"]:
+            slots.setdefault(key, len(slots))
+        assert len(assert_same(from_dict(shape), decoder, slots)) == len(shape["feeds"]) == 7
+    assert decoder.bad_rows == 0
+
+
+def test_columns_are_not_guessed_from_bytes_that_only_look_alike() -> None:
+    """Each of these would shift a column if it were taken for what it looks like."""
+    rng = random.Random(3)
+    plain = [market(rng) for _ in range(3)]
+    for odd in (
+        varint(5 << 3 | 2) + varint(8) + bytes(8),  # a price as a list of one: the schema does not know it
+        varint(6 << 3 | 2) + b"\x01\x07",
+        tagged(2, tagged(1, varint(1 << 3 | 2) + b"\x01\x05")),
+        tagged(4, tagged(1, varint(6 << 3 | 2) + b"\x01\x05")),
+    ):
+        feeds = [full.SerializeToString() for full in plain]
+        plain[1].ClearField("atp")
+        feeds[1] = plain[1].SerializeToString() + odd
+        frame = b"\x08\x01" + b"".join(
+            tagged(2, tagged(1, key.encode()) + tagged(2, tagged(2, tagged(1, feed))))
+            for key, feed in zip(BUSY_KEYS, feeds, strict=False)
+        )
+        with pytest.raises(NotPlain):
+            read(frame, BUSY_SLOTS)
+        assert_same(frame, Decoder(BUSY_SLOTS), BUSY_SLOTS)
