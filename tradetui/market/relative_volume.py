@@ -6,11 +6,11 @@ open and at the close), so a comparison with a whole day's average would say not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tradetui.domain.market_data import F64, I64, Candle
+from tradetui.domain.market_data import F64, I64
 from tradetui.market.growing import longer
 
 MINUTES = 1024
@@ -20,35 +20,40 @@ FEWEST_SESSIONS = 3
 """Past sessions that make a usual one."""
 
 _MINUTE_MS = 60_000
+_IST_MS = 19_800_000
+_DAY_MS = 86_400_000
 
 
-def usual_volume(
-    sessions: Iterable[Sequence[Candle]], starts_ms: Sequence[int], minutes: int
-) -> tuple[float, ...]:
+def usual_volume(start_ms: I64, volume: I64, opens_ms: Sequence[int], minutes: int) -> tuple[float, ...]:
     """Mean cumulative volume by minute since the start of continuous trading, units; empty when it cannot be said.
 
     Args:
-        sessions: One-minute bars of past sessions, session by session.
-        starts_ms: Start of continuous trading of each, epoch ms.
-        minutes: Length of today's session. A past one counts if it reached nine tenths of that: an hour of
+        start_ms: Starts of one-minute bars, epoch ms.
+        volume: Their volumes, units.
+        opens_ms: Start of continuous trading of each past session, epoch ms; other days do not count.
+        minutes: Length of today's session. A past one counts if its bars reach nine tenths of that: an hour of
             Muhurat trading, or half a day, is not a usual day.
 
-    Bars from before the start (an opening auction's) count with the first minute.
+    Bars from before a session's start (an opening auction's) count with its first minute.
     """
+    days = _ist_day(start_ms)
     curves = []
-    for bars, start_ms in zip(sessions, starts_ms, strict=True):
-        if not bars:
+    for open_ms in opens_ms:
+        mine = days == _ist_day(np.array([open_ms]))[0]
+        places = (start_ms[mine] - open_ms) // _MINUTE_MS
+        if not len(places) or places.max() + 1 < 0.9 * minutes:
             continue
-        volume = np.zeros(minutes)
-        places = np.array([(bar.start_ms - start_ms) // _MINUTE_MS for bar in bars])
-        if places.max() + 1 < 0.9 * minutes:
-            continue
-        np.add.at(volume, np.clip(places, 0, minutes - 1), [bar.volume for bar in bars])
-        curves.append(np.cumsum(volume))
+        by_minute = np.zeros(minutes)
+        np.add.at(by_minute, np.clip(places, 0, minutes - 1), volume[mine])
+        curves.append(np.cumsum(by_minute))
     if len(curves) < FEWEST_SESSIONS:
         return ()
     mean: F64 = np.mean(curves, axis=0)
     return tuple(mean.tolist()) if mean[-1] > 0 else ()
+
+
+def _ist_day(t_ms: I64) -> I64:
+    return (t_ms + _IST_MS) // _DAY_MS
 
 
 class RelativeVolume:

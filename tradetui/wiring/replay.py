@@ -34,6 +34,7 @@ from tradetui.domain.events import (
     HistoryEvent,
     ListsEvent,
     MarketStatusEvent,
+    PastDaysEvent,
 )
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.lists import DatedLists
@@ -49,6 +50,7 @@ from tradetui.storage.lock import DataLock
 from tradetui.storage.recording import InboxReader, RecordKind
 from tradetui.storage.store import Store
 from tradetui.wiring.calendars import stored_layers
+from tradetui.wiring.day_context import stored_past_days
 from tradetui.wiring.inbox import Beginning, InboxTap, recording_path
 from tradetui.wiring.journals import Projected
 from tradetui.wiring.paper import paper_phase
@@ -338,7 +340,8 @@ def _prelude(
         if lists != DatedLists():
             events.append(ListsEvent(t_ns, lists))
     if not any(isinstance(what, HistoryEvent) for _, what in _events(recordings[0], universe)):
-        events += past_bars(request.place.data_dir, recordings[0].account, universe.instruments, t_ns)
+        stored = request.place.data_dir, recordings[0].account, universe.instruments, t_ns
+        events += [*past_bars(*stored), *stored_past_days(*stored)]
     return events
 
 
@@ -360,6 +363,8 @@ def _moments(recordings: Sequence[Recording], universe: Universe) -> Iterator[Mo
                 event = decode_event(record.payload)
                 if isinstance(event, HistoryEvent):
                     yield record.t_ns, in_slot(event, slots[event.slot])
+                elif isinstance(event, PastDaysEvent):
+                    yield record.t_ns, replace(event, slot=slots[event.slot])
                 elif isinstance(event, FeedEvent):
                     if event.state is not FeedState.ENDED:
                         yield record.t_ns, event

@@ -10,7 +10,7 @@ import pytest
 
 from tradetui.domain.calendar import ns
 from tradetui.domain.events import PastDaysEvent
-from tradetui.domain.market_data import Bar, Candle, FrameKind, Has, Px, Qty, TickBatch
+from tradetui.domain.market_data import Bar, FrameKind, Has, Px, Qty, TickBatch
 from tradetui.market.book_measures import book_measures
 from tradetui.market.day_measures import BuildUp, build_up, oi_change, percent_from, range_position
 from tradetui.market.measures import measure
@@ -86,26 +86,32 @@ def test_build_up(price: float, oi: float, kind: BuildUp) -> None:
     assert build_up(column(price), column(0), column(oi), column(1_000)).tolist() == [BuildUp.NONE]
 
 
-def bars(volumes: dict[int, int], day: int = 0) -> list[Candle]:
-    """Minute bars by number of the minute."""
-    start = OPEN - day * 86_400_000
-    return [Candle(0, 60, start + minute * MINUTE, 1, 1, 1, 1, volume) for minute, volume in volumes.items()]
+def bars(*days: dict[int, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+    """Starts and volumes of minute bars: for each day before today the volume by number of the minute."""
+    rows = [
+        (OPEN - before * 86_400_000 + minute * MINUTE, volume)
+        for before, day in enumerate(days)
+        for minute, volume in day.items()
+    ]
+    table = np.array(rows, np.int64)
+    return table[:, 0], table[:, 1]
 
 
 def test_usual_volume_by_hand() -> None:
-    starts = [OPEN - day * 86_400_000 for day in range(4)]
-    sessions = [
-        bars({0: 10, 1: 0, 9: 10}, 0),
-        bars({-1: 5, 0: 15, 1: 20, 9: 10}, 1),  # an opening auction's bar counts with the first minute
-        bars({0: 30, 1: 10, 9: 10, 12: 90}, 2),  # longer than today: the rest counts with the last minute
-        bars({0: 1_000_000}, 3),  # an hour of Muhurat trading is no usual day
+    opens = [OPEN - day * 86_400_000 for day in range(4)]
+    days = [
+        {0: 10, 1: 0, 9: 10},
+        {-1: 5, 0: 15, 1: 20, 9: 10},  # an opening auction's bar counts with the first minute
+        {0: 30, 1: 10, 9: 10, 12: 90},  # longer than today: the rest counts with the last minute
+        {0: 1_000_000},  # an hour of Muhurat trading is no usual day
     ]
-    usual = usual_volume(sessions, starts, 10)
+    usual = usual_volume(*bars(*days), opens, 10)
     assert usual[:2] == (20.0, 30.0)
     assert usual[2:9] == (30.0,) * 7
     assert usual[9] == pytest.approx((20 + 50 + 140) / 3)
-    assert usual_volume(sessions[:2], starts[:2], 10) == ()
-    assert usual_volume([bars({0: 0, 9: 0})] * 3, [OPEN] * 3, 10) == ()
+    assert usual_volume(*bars(*days), opens[:2], 10) == ()
+    assert usual_volume(*bars(*[{0: 0, 9: 0}] * 3), opens[:3], 10) == ()
+    assert usual_volume(np.zeros(0, np.int64), np.zeros(0, np.int64), opens, 10) == ()
 
 
 def test_relative_volume_by_hand() -> None:
