@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tradetui.control.rows import Symbol, rupees
 from tradetui.domain.errors import TradeTuiError, UsageError
@@ -13,6 +13,8 @@ from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import Product, Side
 from tradetui.storage import reports
+from tradetui.storage.exports import export_beside
+from tradetui.storage.questions import TIME_S, Past, ask
 from tradetui.storage.reports import ChargeOf, PnlRow
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
 
 Lookup = Callable[[str], Instrument | None]
-MOST_ROWS: Final = 10_000
-"""Rows of one answer to a question of the user's own."""
 
 
 async def answer_from_store(
@@ -45,8 +45,6 @@ async def answer_from_store(
         return found.symbol if found is not None else key
 
     def work(cursor: DuckDBPyConnection) -> dict[str, Any]:
-        if name == "sql":
-            return select(cursor, args)
         if name == "client-id":
             sql = "SELECT count(*) > 0 FROM orders WHERE client_id = ?"
             return {"used": bool((cursor.execute(sql, [args["client_id"]]).fetchone() or (False,))[0])}
@@ -59,6 +57,14 @@ async def answer_from_store(
 
     def wait() -> dict[str, Any]:
         store.flush()  # what the engine decided a moment ago counts too
+        if name == "sql":
+            return store.on_past(lambda past: select(past, args))
+        if name == "export":
+            return store.on_past(lambda past: export_beside(past, store.folder, args))
+        if name == "check":
+            return store.check().as_data()
+        if name == "archive":
+            return {"rows": [one.as_data() for one in store.archive(_day(args, "before"))]}
         return store.on_ledger(work)
 
     found = await asyncio.to_thread(wait)
@@ -223,57 +229,20 @@ def charges_of(
 # --- one SELECT ---------------------------------------------------------------------------------------
 
 
-def select(cursor: DuckDBPyConnection, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer one SELECT on the ledger inside a read-only transaction.
+def select(past: Past, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one SELECT on both databases; see `storage.questions`.
 
     Raises:
         UsageError: It is not one SELECT, or the database refuses it.
     """
-    import duckdb
-
-    text = args.get("statement")
+    text = args.get("statement", "")
     if not isinstance(text, str):
         raise UsageError("statement must be a text")
+    seconds = args.get("seconds", TIME_S)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
+        raise UsageError("seconds must be a number from 0 to 600")
     most = args.get("most", 1000)
-    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_ROWS:
-        raise UsageError(f"most must be a whole number from 1 to {MOST_ROWS}")
-    try:
-        statements = cursor.extract_statements(text)
-        if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
-            raise UsageError("one SELECT is expected, and nothing else")
-        cursor.execute("BEGIN TRANSACTION READ ONLY")
-        try:
-            # Through Arrow: DuckDB's own rows need one more library for times with a zone.
-            reader = cursor.sql(text).to_arrow_reader(most + 1)
-            columns = list(reader.schema.names)
-            rows = _first_rows(reader, most + 1)
-            reader.close()
-        finally:
-            cursor.execute("ROLLBACK")
-    except duckdb.Error as error:
-        raise UsageError(f"the database says: {str(error).splitlines()[0]}") from None
-    return {
-        "columns": columns,
-        "more": len(rows) > most,
-        "rows": [{name: _plain(value) for name, value in row.items()} for row in rows[:most]],
-    }
-
-
-def _first_rows(reader: Any, most: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for batch in reader:
-        rows += batch.slice(0, most - len(rows)).to_pylist()
-        if len(rows) >= most:
-            break
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    """A database value as JSON data."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if isinstance(most, bool) or not isinstance(most, int):
+        raise UsageError("most must be a whole number")
+    answer = ask(past, text, most, float(seconds))
+    return {"columns": answer.columns, "more": answer.more, "rows": answer.rows}

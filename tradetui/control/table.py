@@ -203,7 +203,18 @@ REQUESTS: Final[Mapping[str, Asked]] = {
         changes=True,
         takes=("segment", "close"),
     ),
-    "sql": Asked("one SELECT on the ledger, read-only", _past("sql"), takes=("statement", "most")),
+    "sql": Asked(
+        "one SELECT on what is stored, read-only; without a statement the tables",
+        _past("sql"),
+        takes=("statement", "most", "seconds"),
+    ),
+    "export": Asked(
+        "stored rows as an Arrow file in the account's folder, for `tradetui export`",
+        _past("export"),
+        takes=("kind", "symbols", "interval", "first_us", "last_us"),
+    ),
+    "check": Asked("structure and sizes of what is stored", _past("check")),
+    "archive": Asked("move closed days into the archive", _past("archive"), changes=True, takes=("before",)),
     "place": Asked("send one order", lambda c, a: c.writes.place(a), changes=True, takes=_TERMS),
     "modify": Asked(
         "change a working order",

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tradetui.domain.calendar import ns
 from tradetui.domain.errors import StorageError
@@ -91,6 +91,17 @@ class Archived:
     path: str
     rows: int
     size: int
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "kind": self.kind,
+            "session": self.session.isoformat(),
+            "segment": self.segment,
+            "path": self.path,
+            "rows": self.rows,
+            "bytes": self.size,
+        }
 
 
 class Archive:
@@ -320,17 +331,36 @@ def refresh_views(
                 there.append(str((folder / path).absolute()))
             else:
                 missing.append(path)
-        connection.execute(_view(kind, columns_of(connection, kind), there))
+        body = _body(kind, columns_of(connection, kind), there)
+        connection.execute(f"CREATE OR REPLACE VIEW whole.{kind} AS {body}")
         connection.execute(f"COMMENT ON VIEW whole.{kind} IS '{_NOTE[kind]}'")
     return missing
 
 
-def _view(kind: str, columns: list[str], files: list[str]) -> str:
+def temporary_views(connection: DuckDBPyConnection, folder: Path) -> None:
+    """The same views for one connection to a file that is not to be changed: its folder may have been moved."""
+    if not columns_of(connection, "archive_files"):
+        return  # an older layout
+    (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    for kind in KINDS:
+        named = connection.execute(
+            "SELECT path FROM archive_files WHERE kind = ? ORDER BY path", [kind]
+        ).fetchall()
+        there = [str((folder / path).absolute()) for (path,) in named if (folder / path).is_file()]
+        # Qualified, since the database of temporary things has a schema called main too.
+        body = _body(kind, columns_of(connection, kind), there, f'"{name}".main')
+        connection.execute(f"CREATE TEMP VIEW {kind} AS {body}")
+
+
+def _body(kind: str, columns: list[str], files: list[str], place: str = "main") -> str:
     names = ", ".join(f't."{name}"' for name in columns)
-    own = f"SELECT {names}" + (f", {_IST_DAY} AS session" if kind == "ticks" else "") + f" FROM main.{kind} t"
-    head = f"CREATE OR REPLACE VIEW whole.{kind} AS {own}"
+    own = (
+        f"SELECT {names}"
+        + (f", {_IST_DAY} AS session" if kind == "ticks" else "")
+        + f" FROM {place}.{kind} t"
+    )
     if not files:
-        return head
+        return own
     # The day from the folder's name, so that files of other days are not even opened.
     names = ", ".join(f'a."{name}"' if name != "session" else 'a."date" AS session' for name in columns)
     if kind == "ticks":
@@ -342,10 +372,10 @@ def _view(kind: str, columns: list[str], files: list[str]) -> str:
     )
     if kind == "bars":
         archived += (
-            " ANTI JOIN main.superseded_bars s ON a.instrument_id = s.instrument_id "
+            f" ANTI JOIN {place}.superseded_bars s ON a.instrument_id = s.instrument_id "
             'AND a."interval" = s."interval" AND a.start = s.start AND (a.source = \'broker\') = s.from_broker'
         )
-    return head + archived
+    return own + archived
 
 
 def columns_of(connection: DuckDBPyConnection, table: str) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tradetui.domain.calendar import ist_date
 from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.errors import StorageError
 from tradetui.domain.instrument import Instrument
@@ -23,11 +24,13 @@ from tradetui.storage import reads
 from tradetui.storage.archive import KINDS, Archive, Archived
 from tradetui.storage.columns import CHUNK_ROWS
 from tradetui.storage.database import Settings
-from tradetui.storage.keeper import Keep, Keeper
+from tradetui.storage.keeper import Keep, Keeper, archive_closed
 from tradetui.storage.ledger import JournalReader, Numbered
 from tradetui.storage.market import DayStats, Merged
 from tradetui.storage.past import Put, asked_days
+from tradetui.storage.questions import Past, look_at_whole
 from tradetui.storage.threads import LedgerThread, MarketThread
+from tradetui.storage.upkeep import Checked, check_open
 from tradetui.storage.writer import Figures
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class Store:
     def __init__(self, ledger: LedgerThread, market: MarketThread, keep: Keep | None = None) -> None:
         self._ledger = ledger
         self._market = market
+        self._keep = keep
         self._keeper: Keeper | None = None
         self.notices: list[str] = []
         ledger.start()
@@ -236,6 +240,17 @@ class Store:
         """Make the ledger anew from the whole journal; returns the number of records."""
         return self._ledger.submit(lambda: self._ledger.ledger.rebuild(records)).result()
 
+    @property
+    def folder(self) -> Path:
+        """Directory of the account.
+
+        Raises:
+            StorageError: A store in memory has none.
+        """
+        if self._market.path is None:
+            raise StorageError("a store in memory has no folder")
+        return self._market.path.parent
+
     # --- reads ----------------------------------------------------------------------------------------
 
     def read_bars(
@@ -279,17 +294,32 @@ class Store:
         with self._market.cursor() as cursor:
             return reads.day_totals(cursor, key, session)
 
-    def archive(self, before: date) -> list[Archived]:
-        """Move every day before ``before`` into the archive; see `archive.Archive`.
+    def archive(self, before: date | None = None) -> list[Archived]:
+        """Move every day before ``before`` into the archive, but never the newest frame's; see `archive.Archive`.
+
+        Args:
+            before: ``None`` for what has been in the database for longer than is set.
 
         Raises:
             StorageError: There is no file, or the disk refuses.
         """
         if self._market.archive is None:
             raise StorageError("a store in memory has no archive")
+        newest = self._market.newest_ns
+        today = ist_date(newest) if newest else None
         with self._market.cursor() as cursor:
             archive = Archive(cursor, self._market.archive)
+            if before is None:
+                return archive_closed(archive, self._keep or Keep(), today)
+            before = min(before, today) if today else before
             return [one for kind in KINDS for one in archive.move(kind, before)]
+
+    def check(self) -> Checked:
+        """Look at structure and sizes of the market database and its archive, beside the writing."""
+        if self._market.archive is None:
+            raise StorageError("a store in memory has no archive")
+        with self._market.cursor() as cursor:
+            return check_open(cursor, self._market.archive, deep=False)
 
     def fills(self, day: date | None = None) -> list[Fill]:
         """Fills of a journal day, or all, in the order they were booked."""
@@ -300,6 +330,11 @@ class Store:
         """Orders created on an IST date, or all, oldest first."""
         with self._ledger.cursor() as cursor:
             return reads.orders(cursor, day)
+
+    def on_past(self, work: Callable[[Past], Answer]) -> Answer:
+        """Let a function read both databases through cursors of its own."""
+        with self._market.cursor() as market, self._ledger.cursor() as ledger:
+            return work(Past(look_at_whole(market), ledger))
 
     def on_ledger(self, work: Callable[[DuckDBPyConnection], Answer]) -> Answer:
         """Let a function read the ledger through a cursor of its own."""

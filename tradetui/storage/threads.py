@@ -190,7 +190,7 @@ class MarketThread(Writer):
 
     def put_ticks(self, t_ns: int, batch: TickBatch) -> None:
         """Copy the ticks of a frame."""
-        self.newest_ns = t_ns
+        self.newest_ns = max(self.newest_ns, t_ns)
         if not self._ticks:
             return
         size = len(batch.slot)

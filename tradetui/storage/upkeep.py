@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tradetui.domain.errors import StorageError
 from tradetui.storage import archive
@@ -58,6 +58,16 @@ class Checked:
     def sound(self) -> bool:
         """Nothing is damaged or lost."""
         return not any(one.bad for one in self.findings)
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON; what was found stands under ``rows``."""
+        return {
+            "sound": self.sound,
+            "tables": self.rows,
+            "files": self.files,
+            "archived_rows": self.archived_rows,
+            "rows": [{"place": one.place, "words": one.words, "bad": one.bad} for one in self.findings],
+        }
 
 
 # --- at a start ---------------------------------------------------------------------------------------
@@ -190,28 +200,40 @@ def check(folder: Path, schema: Schema = MARKET, deep: bool = True) -> Checked:
         return Checked(findings=(Finding(path.name, why),))
     import duckdb
 
-    findings: list[Finding] = []
-    rows: dict[str, int] = {}
     with duckdb.connect(
         str(path), read_only=True, config=Settings(memory_mb=MEMORY_MB).config()
     ) as connection:
-        tables = connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT temporary ORDER BY 1"
-        ).fetchall()
-        for (name,) in tables:
-            columns = ", ".join(f'"{column}"' for column in archive.columns_of(connection, name))
-            look = f"count(*), sum(hash({columns})::HUGEINT)" if deep else "count(*), NULL"
-            try:
-                found = connection.execute(f'SELECT {look} FROM main."{name}"').fetchone()
-                rows[name] = found[0] if found else 0
-            except duckdb.Error as error:
-                findings.append(Finding(f"{path.name}, {name}", str(error).splitlines()[0][:200]))
-        if "archive_files" not in rows:
-            words = "it has an older layout, which the next `tradetui run` brings forward"
-            return Checked(rows, findings=(*findings, Finding(path.name, words, bad=False)))
-        files, archived, more = _check_archive(connection, place, deep)
-        findings += more + _check_bars(connection)
-    return Checked(rows, files, archived, tuple(findings))
+        return check_open(connection, place, deep=deep)
+
+
+def check_open(connection: DuckDBPyConnection, place: Path, *, deep: bool) -> Checked:
+    """Look into an open market database and its archive.
+
+    Args:
+        connection: Of the database.
+        place: The archive's folder.
+        deep: Read every row and every byte.
+    """
+    import duckdb
+
+    findings: list[Finding] = []
+    rows: dict[str, int] = {}
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT temporary ORDER BY 1"
+    ).fetchall()
+    for (name,) in tables:
+        columns = ", ".join(f'"{column}"' for column in archive.columns_of(connection, name))
+        look = f"count(*), sum(hash({columns})::HUGEINT)" if deep else "count(*), NULL"
+        try:
+            found = connection.execute(f'SELECT {look} FROM main."{name}"').fetchone()
+            rows[name] = found[0] if found else 0
+        except duckdb.Error as error:
+            findings.append(Finding(f"market.duckdb, {name}", str(error).splitlines()[0][:200]))
+    if "archive_files" not in rows:
+        words = "it has an older layout, which the next `tradetui run` brings forward"
+        return Checked(rows, findings=(*findings, Finding("market.duckdb", words, bad=False)))
+    files, archived, more = _check_archive(connection, place, deep)
+    return Checked(rows, files, archived, tuple(findings + more + _check_bars(connection)))
 
 
 def _check_bars(connection: DuckDBPyConnection) -> list[Finding]:

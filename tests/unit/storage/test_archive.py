@@ -225,8 +225,15 @@ def test_the_keeper_archives_beside_a_run(tmp_path: Path) -> None:
     store.close()
 
 
+def both_days(store: Store) -> None:
+    """Archive both days; the newest frame's own day never leaves."""
+    store.ticks(T0_NS + 9 * DAY_NS, frame(3))
+    store.flush()
+    assert len(store.archive(date(2025, 12, 31))) == 10
+
+
 def test_naming_the_day_opens_only_that_days_files(store: Store, tmp_path: Path) -> None:
-    store.archive(date(2025, 12, 31))
+    both_days(store)
     for path in (tmp_path / "archive/ticks/date=2025-12-16").rglob("*.parquet"):
         path.write_bytes(b"not Parquet any more")
     assert store.day_totals(RELIANCE.key, DAY).ticks == 400
@@ -238,8 +245,8 @@ def test_naming_the_day_opens_only_that_days_files(store: Store, tmp_path: Path)
 
 
 def test_a_lost_database_takes_its_archive_over(store: Store, tmp_path: Path) -> None:
-    store.archive(date(2025, 12, 31))
     ticks, bars = rows(store, TICKS), rows(store, BARS)
+    both_days(store)
     store.close()
     (tmp_path / "market.duckdb").unlink()
     again = Store.open(tmp_path, list(ALL))
