@@ -120,7 +120,7 @@ class Columns:
             DomainError: One is not: it would spoil every later value.
         """
         total = self.open + self.high + self.low + self.close + self.volume
-        if not np.isfinite(total).all():
+        if not isfinite(float(total.sum())):
             at = int(np.flatnonzero(~np.isfinite(total))[0])
             raise DomainError(f"bar {at} of a series has a figure that is not finite")
 

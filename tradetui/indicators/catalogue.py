@@ -15,7 +15,7 @@ from tradetui.domain.market_data import F64
 from tradetui.indicators import momentum, trend, volatility, volume
 from tradetui.indicators.bars import BarValues, Columns
 from tradetui.indicators.base import Indicator, Live, Params, Value, register
-from tradetui.indicators.talib_gears import TalibLive, declared, mapped, talib_indicator
+from tradetui.indicators.talib_gears import TalibLive, TalibPlan, declared, mapped, talib_indicator
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,7 +129,8 @@ def _declare_mavp() -> Indicator:
         return (talib.MAVP(columns.close, _counted(columns).volume, **given),)  # type: ignore[arg-type]
 
     def live(given: Params) -> Live:
-        return _GrowingLive(TalibLive(talib.stream.MAVP, ("close", "volume"), 1, warmup(given), given))
+        plan = TalibPlan(talib.stream.MAVP, ("close", "volume"), 1, warmup(given), given)
+        return _GrowingLive(TalibLive(plan))
 
     def expressions(given: Params) -> list[pl.Expr]:
         return mapped(inputs, 1, lambda columns: batch(columns, given))

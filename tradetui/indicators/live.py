@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +19,8 @@ from tradetui.indicators.base import Live, Spec, Value
 from tradetui.indicators.talib_gears import TalibLive
 
 _CLOSE, _HLC = ("close",), ("high", "low", "close")
+_NOTHING: dict[int, Any] = {}
+"""Stands for the series of an interval without indicators."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class _Series:
         on_hlc: Updates that take high, low and close.
         on_fields: Updates that take other fields, with what picks them from a candle.
         on_bar: States that want the whole bar: our own, and those still without their first bars.
+        rest: There are some on the two last lists.
         origin_ms: Start of the first bar taken in, epoch ms.
         last_ms: Start of the last one.
         bars: How many.
@@ -42,6 +46,7 @@ class _Series:
         default_factory=list
     )
     on_bar: list[Live] = field(default_factory=list)
+    rest: bool = False
     origin_ms: int = 0
     last_ms: int = 0
     bars: int = 0
@@ -52,15 +57,16 @@ class _Series:
         for state in self.states.values():
             if not isinstance(state, TalibLive) or state.handle is None:
                 self.on_bar.append(state)
-            elif state.fields == _CLOSE:
+            elif state.plan.fields == _CLOSE:
                 self.on_close.append(state.handle.update)
-            elif state.fields == _HLC:
+            elif state.plan.fields == _HLC:
                 self.on_hlc.append(state.handle.update)
             else:
-                self.on_fields.append((state.handle.update, _picker(state.fields)))
+                self.on_fields.append((state.handle.update, _picker(state.plan.fields)))
+        self.rest = bool(self.on_fields or self.on_bar)
 
     def move(self, candle: Candle) -> None:
-        """Take in a bar with the states that are not on the short way."""
+        """Take in a bar with the states that are not on the short way; some of them may be on it from then on."""
         for update, pick in self.on_fields:
             update(*pick(candle))
         if self.on_bar:
@@ -86,12 +92,20 @@ class IndicatorSet:
 
     Args:
         wanted: Indicators by interval in seconds.
+        looks_at: Whether an instrument (by slot) has indicators at all; asked once for each.
     """
 
-    def __init__(self, wanted: Mapping[int, Iterable[Spec]]) -> None:
+    def __init__(
+        self, wanted: Mapping[int, Iterable[Spec]], looks_at: Callable[[int], bool] = lambda slot: True
+    ) -> None:
         # Sorted, and each once: the order of updates is part of what must be the same in every run.
         self._wanted = {interval_s: tuple(sorted(set(specs))) for interval_s, specs in wanted.items()}
-        self._series: dict[int, dict[int, _Series]] = {
+        self._makers = {
+            interval_s: [(spec, spec.indicator.live, spec.params) for spec in specs]
+            for interval_s, specs in self._wanted.items()
+        }
+        self._looks_at = looks_at
+        self._series: dict[int, dict[int, _Series | None]] = {
             interval_s: {} for interval_s, specs in self._wanted.items() if specs
         }
 
@@ -120,38 +134,49 @@ class IndicatorSet:
         """
         taken = 0
         interval_s = -1
-        table: dict[int, _Series] | None = None
+        table: dict[int, _Series | None] = {}
         for candle in candles:
             if candle.interval_s != interval_s:
                 interval_s = candle.interval_s
-                table = self._series.get(interval_s)
-            if table is None:
+                table = self._series.get(interval_s, _NOTHING)
+            if table is _NOTHING:
                 continue
+            slot = candle.slot
+            try:
+                series = table[slot]
+            except KeyError:
+                series = self._first(table, candle)
             start_ms = candle.start_ms
-            series = table.get(candle.slot)
-            if series is None:
-                bar_values(candle)  # one that is not finite must not begin a series
-                series = self._new(interval_s, candle.slot, start_ms)
-            elif start_ms <= series.last_ms:
+            if series is None or start_ms <= series.last_ms:
                 continue
             high, low, close = candle.high, candle.low, candle.close
-            total = high + low + close + candle.open + candle.volume
-            if total - total != 0.0:  # infinite or not a number
-                bar_values(candle)
+            rest = series.rest
+            if rest or not (-inf < low <= close <= high < inf):
+                bar_values(candle)  # one that is not finite raises, before any state has moved
             for update in series.on_close:
                 update(close)
             for move in series.on_hlc:
                 move(high, low, close)
-            if series.on_bar or series.on_fields:
+            if rest:
                 series.move(candle)
             series.last_ms = start_ms
             series.bars += 1
             taken += 1
         return taken
 
-    def _new(self, interval_s: int, slot: int, start_ms: int) -> _Series:
-        series = _Series({spec: spec.live() for spec in self._wanted[interval_s]}, origin_ms=start_ms)
+    def _first(self, table: dict[int, _Series | None], candle: Candle) -> _Series | None:
+        """The series that a bar begins; None, now and for ever, for an instrument that is not looked at."""
+        if not self._looks_at(candle.slot):
+            table[candle.slot] = None
+            return None
+        bar_values(candle)  # one that is not finite must not begin a series
+        series = self._new(candle.interval_s, candle.slot, candle.start_ms)
         series.regroup()
+        return series
+
+    def _new(self, interval_s: int, slot: int, start_ms: int) -> _Series:
+        states = {spec: make(params) for spec, make, params in self._makers[interval_s]}
+        series = _Series(states, origin_ms=start_ms)
         self._series[interval_s][slot] = series
         return series
 
@@ -162,7 +187,7 @@ class IndicatorSet:
             DomainError: A figure of a bar is not finite.
         """
         table = self._series.get(interval_s)
-        if table is None:
+        if table is None or not self._looks_at(slot):
             return
         table.pop(slot, None)
         if not len(columns):

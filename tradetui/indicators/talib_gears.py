@@ -71,8 +71,14 @@ def talib_indicator(
         found = compute(*(getattr(columns, field) for field in inputs), **given)
         return tuple(_floats(column, skip) for column in (found if isinstance(found, tuple) else (found,)))
 
+    plans: dict[tuple[Param, ...], TalibPlan] = {}
+
     def live(given: Params) -> Live:
-        return TalibLive(handle, inputs, len(outputs), warmup(given), given)
+        key = tuple(given.values())
+        plan = plans.get(key)
+        if plan is None:
+            plan = plans[key] = TalibPlan(handle, inputs, len(outputs), warmup(given), dict(given))
+        return TalibLive(plan)
 
     def expressions(given: Params) -> list[pl.Expr]:
         import polars as pl
@@ -165,69 +171,90 @@ def mapped(
     return [one(which) for which in range(outputs)]
 
 
-class TalibLive:
-    """Keeps the first bars until TA-Lib's streaming state can open on them, then only that state.
+class TalibPlan:
+    """What the streaming states of one function with the same parameters share.
 
-    Attributes:
+    Args:
+        make: TA-Lib's class of the state.
         fields: Fields of a bar in TA-Lib's order.
-        handle: TA-Lib's streaming state; None until there are bars enough.
+        outputs: How many.
+        warmup: Bars without a value.
+        params: By TA-Lib's names.
     """
 
-    __slots__ = ("_history", "_make", "_none", "_params", "_places", "_single", "_warmup", "fields", "handle")
+    __slots__ = ("fields", "make", "none", "params", "places", "single", "warmup")
 
     def __init__(
         self, make: Callable[..., Any], fields: tuple[str, ...], outputs: int, warmup: int, params: Params
     ) -> None:
-        self._make = make
+        self.make = make
         self.fields = fields
-        self._places = tuple(BarValues._fields.index(field) for field in fields)
-        self._history: list[list[float]] = []
+        self.places = tuple(BarValues._fields.index(field) for field in fields)
+        self.warmup = warmup
+        self.params = params
+        self.single = outputs == 1
+        self.none: Value = (nan,) * outputs
+
+    def open(self, series: Sequence[F64]) -> Any:
+        """A state on a whole series; None while there are too few bars."""
+        if len(series[0]) <= self.warmup:
+            return None
+        try:
+            return self.make(*series, **self.params)
+        except _TOO_SHORT:
+            return None  # seeding needs a little more than the lookback says
+
+    def values(self, found: Any) -> Value:
+        """What a state says, as floats."""
+        return (float(found),) if self.single else tuple(map(float, found))
+
+
+class TalibLive:
+    """Keeps the first bars until TA-Lib's streaming state can open on them, then only that state.
+
+    Attributes:
+        plan: What it shares with others.
+        handle: TA-Lib's streaming state; None until there are bars enough.
+    """
+
+    __slots__ = ("_history", "handle", "plan")
+
+    def __init__(self, plan: TalibPlan) -> None:
+        self.plan = plan
         self.handle: Any = None
-        self._warmup = warmup
-        self._params = params
-        self._single = outputs == 1
-        self._none: Value = (nan,) * outputs
+        self._history: list[list[float]] = []
 
     @property
     def value(self) -> Value:
         """See `base.Live`."""
-        return self._none if self.handle is None else self._values(self.handle.value)
+        return self.plan.none if self.handle is None else self.plan.values(self.handle.value)
 
     def update(self, bar: BarValues) -> Value:
         """See `base.Live`."""
-        figures = [bar[place] for place in self._places]
+        figures = [bar[place] for place in self.plan.places]
         if self.handle is not None:
-            return self._values(self.handle.update(*figures))
+            return self.plan.values(self.handle.update(*figures))
         self._history.append(figures)
-        self.handle = self._open(self._history)
+        self.handle = self._opened(self._history)
         if self.handle is not None:
             self._history = []
         return self.value
 
     def peek(self, bar: BarValues) -> Value:
         """See `base.Live`."""
-        figures = [bar[place] for place in self._places]
+        figures = [bar[place] for place in self.plan.places]
         if self.handle is not None:
-            return self._values(self.handle.peek(*figures))
-        trial = self._open([*self._history, figures])
-        return self._none if trial is None else self._values(trial.value)
+            return self.plan.values(self.handle.peek(*figures))
+        trial = self._opened([*self._history, figures])
+        return self.plan.none if trial is None else self.plan.values(trial.value)
 
     def begin(self, columns: Columns) -> None:
         """See `base.Live`."""
-        series = [getattr(columns, field) for field in self.fields]
-        self.handle = self._on(series) if len(columns) > self._warmup else None
+        series = [getattr(columns, field) for field in self.plan.fields]
+        self.handle = self.plan.open(series)
         self._history = [] if self.handle is not None else np.array(series).T.tolist()
 
-    def _values(self, found: Any) -> Value:
-        return (float(found),) if self._single else tuple(map(float, found))
-
-    def _open(self, history: list[list[float]]) -> Any:
-        if len(history) <= self._warmup:
+    def _opened(self, history: list[list[float]]) -> Any:
+        if len(history) <= self.plan.warmup:
             return None
-        return self._on([np.ascontiguousarray(column) for column in np.array(history, np.float64).T])
-
-    def _on(self, series: list[F64]) -> Any:
-        try:
-            return self._make(*series, **self._params)
-        except _TOO_SHORT:
-            return None  # seeding needs a little more than the lookback says
+        return self.plan.open([np.ascontiguousarray(column) for column in np.array(history, np.float64).T])

@@ -45,7 +45,7 @@ DEFAULT_INTERVALS = tuple(INTERVALS.values())
 
 _FAR = 1 << 62
 _SCALAR_ROWS = 12
-_CLOSE_LIMIT = 200
+CLOSE_LIMIT = 200
 """Bars the clock closes in one call: with history and indicators about two milliseconds of work."""
 _HAS_MINUTE, _HAS_INDEX = int(Has.MINUTE), int(Has.INDEX)
 _V, _TS, _OI = int(Bar.VOLUME), int(Bar.TS_MS), int(Px.OI)
@@ -373,7 +373,7 @@ class CandleBuilder:
         if DAY_S in self.intervals:
             self._days.settle(t_ms, out)
 
-    def _close_due(self, horizon_ms: int, out: list[Candle], limit: int = _CLOSE_LIMIT) -> None:
+    def _close_due(self, horizon_ms: int, out: list[Candle], limit: int = CLOSE_LIMIT) -> None:
         """Close bars that ended at or before ``horizon_ms``: about ``limit`` of them, the rest next time."""
         last_ms, full = horizon_ms - MINUTE_MS, len(out) + limit
         self.behind = True  # until all is done: a long loop would hold up the frames behind it

@@ -394,6 +394,7 @@ class Runtime:
                 continue
             for event in events:
                 self.take(event)
+        gc.freeze()  # thousands of indicator states that stay: nothing for the collector to look through
 
     async def _tick_time(self) -> None:
         """Turn real time into `TimeEvent`s, and make what was journaled durable."""

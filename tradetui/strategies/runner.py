@@ -51,6 +51,7 @@ class StrategyRunner:
         self.strategies = tuple(strategies)
         self.switches = {strategy.name: Switches() for strategy in self.strategies}
         self._looks_at = looks_at
+        self._known: dict[int, bool] = {}
         wanted: dict[int, list[Spec]] = {}
         self._asked: dict[int, list[Strategy]] = {}
         for strategy in self.strategies:
@@ -58,7 +59,7 @@ class StrategyRunner:
                 self._asked.setdefault(interval_s, []).append(strategy)
             for interval_s, specs in strategy.indicators().items():
                 wanted.setdefault(interval_s, []).extend(specs)
-        self.indicators = IndicatorSet(wanted)
+        self.indicators = IndicatorSet(wanted, looks_at)
         self._context = MarketContext(quotes, self.indicators, history, position_units)
 
     def on_candles(
@@ -74,17 +75,25 @@ class StrategyRunner:
             t_ms: Engine time, epoch ms.
             failed: Told the name and the error of a strategy that raised; it is suspended.
         """
-        looked_at = [candle for candle in candles if self._looks_at(candle.slot)]
-        self.indicators.on_candles(looked_at)
+        if not isinstance(candles, Sequence):
+            candles = tuple(candles)
+        self.indicators.on_candles(candles)
         self._context.t_ms = t_ms
         signals: list[Signal] = []
-        for candle in looked_at:
+        for candle in candles if self._asked else ():
             for strategy in self._asked.get(candle.interval_s, ()):
-                if self.switches[strategy.name].running:
+                if self.switches[strategy.name].running and self._is_looked_at(candle.slot):
                     signal = self._ask(strategy, candle, failed)
                     if signal is not None:
                         signals.append(signal)
         return signals
+
+    def _is_looked_at(self, slot: int) -> bool:
+        """Asked once for an instrument: its terms stay for the run, and a close asks for thousands."""
+        known = self._known.get(slot)
+        if known is None:
+            known = self._known[slot] = self._looks_at(slot)
+        return known
 
     def _ask(self, strategy: Strategy, candle: Candle, failed: Callable[[str, str], None]) -> Signal | None:
         switches = self.switches[strategy.name]
@@ -101,6 +110,5 @@ class StrategyRunner:
 
     def restart(self, slot: int, interval_s: int, bars: Bars) -> None:
         """History before the live bars changed: indicators of the series start again from it."""
-        if self._looks_at(slot):
-            columns = Columns.of(bars.start_ms, bars.open, bars.high, bars.low, bars.close, bars.volume)
-            self.indicators.restart(slot, interval_s, columns)
+        columns = Columns.of(bars.start_ms, bars.open, bars.high, bars.low, bars.close, bars.volume)
+        self.indicators.restart(slot, interval_s, columns)

@@ -43,6 +43,7 @@ class Bench:
 BENCHES: Final[dict[str, Bench]] = {
     "ingest": Bench("ingest:bench", "frames over loopback into state, bars and the store", 50_000, 60.0),
     "orders": Bench("orders:bench", "from the key to the wire, the risk gate, a restart", 10_000, 20.0),
+    "indicators": Bench("indicators:bench", "minute closes of many instruments with eight indicators each"),
     "startup": Bench("startup:bench", "time to --help and to the first painted screen"),
 }
 """Every benchmark by name, in the order of the documentation."""
