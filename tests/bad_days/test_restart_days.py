@@ -21,6 +21,7 @@ from tradetui.domain.money import to_price
 from tradetui.domain.order import OrderStatus, Product, Side
 from tradetui.risk.facts import RiskState
 from tradetui.runtime import core
+from tradetui.simulator.tokens import USER_ID
 
 NEXT_DAY, MONDAY = date(2026, 11, 21), date(2026, 11, 23)
 LEVELS: dict[str, Any] = {"source": "vote", "stop": to_price(98), "target": to_price(110)}
@@ -248,11 +249,59 @@ async def test_r8_a_position_over_night_keeps_its_average_and_its_product(
             assert position(w) == before
 
 
+@pytest.mark.parametrize("restart", [False, True])
+async def test_r8_the_gtt_of_shares_rests_on_when_they_have_gone_into_the_demat_account(
+    tmp_path: Path, restart: bool
+) -> None:
+    """Shares with a stop that outlives the day are held over a week-end; the broker lists them as holdings by then.
+
+    Seen: the position and its stop stand as on Friday; when the stop fires, the position is flat and nothing is left.
+    """
+    async with scripted_market() as market:
+        market.normal(KEY)
+        async with running(market, tmp_path) as w:
+            await w.hold(10, product=Product.DELIVERY, stop=to_price(95), overnight=True)
+            await w.until(lambda: not w.shown().naked)
+            if not restart:
+                await over_the_week_end(w)
+                await fires(w)
+        if restart:
+            await market.sim.jump(ns(MONDAY, "09:30"))
+            market.normal(KEY)
+            await market.publish()
+            async with running(market, tmp_path) as w:
+                await fires(w)
+        async with running(market, tmp_path) as w:
+            await w.polls(2)
+            assert (w.held(Product.DELIVERY), w.working(), w.exits()) == (0, [], [])
+            assert w.runtime.engine.desk.manager.positions.differences == {}
+
+
+async def fires(w: Workstation) -> None:
+    """On Monday: the shares are holdings, the GTT rests, and then it fires."""
+    await w.polls(2)
+    venue = w.market.venue
+    (holding,) = (one for one in venue.exchange.holdings(USER_ID) if one.instrument_key == KEY)
+    assert (holding.t1_qty, w.held(Product.DELIVERY)) == (10, 10)
+    (gtt,) = (one for one in w.gtts.values() if one.status.working)
+    assert not w.shown().naked
+    w.market.normal(KEY, 94.0)
+    await w.market.publish()
+    await w.until(lambda: w.held(Product.DELIVERY) == 0)
+    await w.until(lambda: not w.gtts[gtt.tag].status.working)
+    await w.polls(2)
+    assert w.runtime.engine.desk.manager.positions.differences == {}
+    assert w.runtime.engine.desk.protection.plans == {}
+
+
 async def over_the_week_end(w: Workstation) -> None:
     """From Friday to Monday, with its midnights and token changes, step by step."""
     for day, clock in ((NEXT_DAY, "00:10"), (NEXT_DAY, "04:00"), (MONDAY, "04:00"), (MONDAY, "09:30")):
         await to(w, day, clock)
-        w.market.normal(CALL.key, 105.0)
+        if CALL.key in w.runtime.engine.universe.slots:
+            w.market.normal(CALL.key, 105.0)
+        else:
+            w.market.normal(KEY)
         await w.market.publish()
     await w.until(lambda: w.runtime.engine.feed.state is FeedState.UP)
     await w.polls()

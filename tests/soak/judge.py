@@ -27,6 +27,7 @@ WORDS: Final = {
     "trigger pending": "trigger pending",
     "cancelled": "cancelled",
     "rejected": "rejected",
+    "pending": "after market order req received",
 }
 _SAME: Final = {"cancelled after market order": "cancelled"}
 """The broker's words for one thing."""

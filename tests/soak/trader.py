@@ -253,7 +253,9 @@ class Trader:
             "open": [
                 f"{o.tag} {o.status.value} {o.message}"
                 for o in orders
-                if o.status in doubtful or o.modify_pending or o.cancel_pending
+                if (o.status in doubtful and not o.raw_status.lower().startswith("after market"))
+                or o.modify_pending
+                or o.cancel_pending
             ],
             "state": desk.books.state.value,
         }

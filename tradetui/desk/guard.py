@@ -156,8 +156,6 @@ class Guard:
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         """What the account may do, as the broker says."""
         books = self._books
-        if snapshot.holdings is not None:
-            books.portfolio.holdings_known = True
         if snapshot.may_sell_holdings is not None:
             books.may_sell_holdings = snapshot.may_sell_holdings
         if snapshot.locked_segments is None:

@@ -62,6 +62,7 @@ class Protection:
         self._bars = bars
         self.resting = Resting(books, send, amend, self._close, self._moved_elsewhere)
         self.plans: dict[PositionKey, Managed] = {}
+        books.manager.positions.kept = self.plans.__contains__
         self._entries: dict[str, int] = {}
         self._trailed_ns: dict[PositionKey, int] = {}
         self._struck_ns: dict[PositionKey, int] = {}

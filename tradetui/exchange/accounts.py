@@ -11,7 +11,7 @@ from tradetui.domain.money import Money, Price, format_rupees
 from tradetui.domain.order import OrderRequest, Product, Side
 from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.span import NO_MARGIN, SpanLeg, SpanMargin
-from tradetui.exchange import margins
+from tradetui.exchange import demat, margins
 from tradetui.exchange.days import Conversion, DayBook, DayFigures, DayTrades, day_figures, moved
 from tradetui.exchange.funding import held_back
 from tradetui.exchange.margins import MarginUse, Requirement, RiskPrices
@@ -112,6 +112,21 @@ class Account:
             free = self.sellable((key, Product.DELIVERY))
             rows.append(replace(holding, used_qty=min(self._held(key), max(0, self._held(key) - free))))
         return rows
+
+    def settle(self, t_ns: int) -> None:
+        """A new trading day: what was delivered yesterday stands in the demat account, and its cost is spent."""
+        today = DayTrades.of(self.days, self.trades, t_ns, self.positions)
+        moved = [
+            one
+            for one in demat.delivered(self.positions.values(), self._instruments)
+            if (one.instrument_key, one.product) not in today
+        ]
+        self._holdings = demat.settled(self._holdings, moved)
+        for one in moved:
+            del self.positions[one.instrument_key, one.product]
+            self.opening = Money(self.opening + one.realised - one.cost)
+        self.days.roll(t_ns, self.positions)
+        self._block_all()
 
     # --- conversion ----------------------------------------------------------------------------------
 

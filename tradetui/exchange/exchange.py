@@ -72,6 +72,8 @@ class Exchange(Services):
     ) -> None:
         self._instruments = {instrument.key: instrument for instrument in instruments}
         self._phase_of = phase_of
+        self.settled_on = 0
+        """Number of the last trading day whose morning has been seen; 0 before the first."""
         self._rules = rule_book or RuleBook()
         self._bands: dict[str, Band] = {}
         self._accounts: dict[str, Account] = {}
@@ -380,7 +382,9 @@ class Exchange(Services):
         self._matcher.last[key] = price
 
     def advance(self, t_ns: int) -> tuple[ExchangeEvent, ...]:
-        """Let time pass: sessions begin and end, orders of the day expire. Cheap while nothing works."""
+        """Let time pass: days turn, sessions begin and end, orders of the day expire. Cheap while nothing works."""
+        if day_number(t_ns) != self.settled_on:
+            self._turn_day(t_ns)
         for order in self._due(t_ns):
             self._let_in(self._after_market.release(order.order_id, t_ns), t_ns)
         for key in self._matcher.busy_keys():
@@ -391,6 +395,14 @@ class Exchange(Services):
         self._gtts.expire(t_ns)
         self._square_off.advance(t_ns)
         return self._matcher.drain()
+
+    def _turn_day(self, t_ns: int) -> None:
+        share = next((one for one in self._instruments.values() if one.kind is InstrumentKind.EQUITY), None)
+        if share is None or self._phase(share, t_ns) is Phase.CLOSED:
+            return
+        before, self.settled_on = self.settled_on, day_number(t_ns)
+        for account in self._accounts.values() if before else ():
+            account.settle(t_ns)
 
     def due_keys(self, t_ns: int) -> list[str]:
         """Instruments in which an after-market order is let in by the next `advance` to ``t_ns``."""

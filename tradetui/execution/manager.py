@@ -323,7 +323,7 @@ class OrderManager(OrderBook):
         if snapshot.available is not None:
             portfolio.available, portfolio.used = snapshot.available, snapshot.used
         if snapshot.holdings is not None:
-            portfolio.holdings = snapshot.holdings
+            portfolio.holdings, portfolio.holdings_known = snapshot.holdings, True
         self.odd_rows.say(snapshot.odd_rows)
         seen = {update.broker_id for update in snapshot.orders}
         for order in self.working():

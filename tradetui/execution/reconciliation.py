@@ -7,15 +7,16 @@ new day explains it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.events import BrokerPosition
 from tradetui.domain.money import Money, Price
+from tradetui.domain.order import Product
 from tradetui.domain.portfolio import Opening, Portfolio
-from tradetui.domain.position import PositionKey
+from tradetui.domain.position import Position, PositionKey
 from tradetui.domain.records import RecordKind, freeze
 from tradetui.execution.conversions import Conversions
 
@@ -61,6 +62,10 @@ class PositionCheck:
         self.compared = False
         """Whether the broker's positions were ever compared: before that nobody knows what was carried over night."""
         self._rolled_on: date | None = None
+        self.kept: Callable[[PositionKey], bool] = lambda at: False
+        """Whether somebody still looks after a position: then shares stay in our book when the demat account has them."""
+        self.remembered: Mapping[PositionKey, Position] = {}
+        """What an earlier run held at the end of the days before today; empty once it was compared."""
         self.differences: dict[PositionKey, tuple[int, int]] = {}
         """Position -> (ours, the broker's), as last found."""
 
@@ -74,15 +79,22 @@ class PositionCheck:
     def compare(self, theirs: Sequence[BrokerPosition], t_ns: int) -> None:
         """Compare with the broker's positions. Every fill that is known must be booked by now."""
         said = {(p.instrument_key, p.product): p for p in theirs}
+        if self.remembered and not self.compared and not self._take_from_demat(said):
+            return
         first, self.compared = not self.compared, True
         differences = {
             key: pair
             for key, pair in self._portfolio.unexplained(theirs).items()
             if not self._conversions.under_way(key[0])
         }
-        for key, (_ours, qty) in list(differences.items()):
+        for key, (ours, qty) in list(differences.items()):
             found = said.get(key)
-            if (first and found is not None) or self._moved_over_night(key, t_ns):
+            in_demat = self._in_demat(key, ours - qty)
+            if in_demat and (self.kept(key) or ours != self._portfolio.carried_qty(key)):
+                del differences[key]  # held as before, and listed elsewhere
+            elif ours > qty and key[1] is Product.DELIVERY and self.kept(key):
+                continue  # until the holdings show it, nobody says that it is gone
+            elif in_demat or (first and found is not None) or self._moved_over_night(key, t_ns):
                 self._open(found or BrokerPosition(*key, qty, Price(0), Money(0)))
                 del differences[key]
         if self._conversions.explain(differences, t_ns):
@@ -100,6 +112,40 @@ class PositionCheck:
                     },
                 )
         self.differences = differences
+
+    def _take_from_demat(self, said: Mapping[PositionKey, BrokerPosition]) -> bool:
+        """After a restart: shares of an earlier day that an exit plan looks after and the holdings show are held on.
+
+        Returns:
+            Whether that could be judged: not before the holdings were read.
+        """
+        mine = [
+            (key, position)
+            for key, position in self.remembered.items()
+            if key[1] is Product.DELIVERY
+            and position.qty > 0
+            and self.kept(key)
+            # Shares that the broker still lists as a position are there to be seen.
+            and (said[key].qty if key in said else 0) == self._portfolio.qty(*key)
+        ]
+        if mine and not self._portfolio.holdings_known:
+            return False
+        self.remembered = {}
+        for key, position in mine:
+            holding = self._portfolio.holding(key[0])
+            there = holding is not None and holding.qty + holding.t1_qty >= position.qty
+            if there and not self._portfolio.carried_qty(key):
+                opening = Opening(*key, position.qty, position.average_price)
+                self._portfolio.open_with(opening)
+                self._note(RecordKind.OPENING, freeze(opening))
+        return True
+
+    def _in_demat(self, key: PositionKey, units: int) -> bool:
+        """Whether units that the broker's positions lack are shares of an earlier day, among the holdings by now."""
+        if key[1] is not Product.DELIVERY or not 0 < units <= self._portfolio.carried_qty(key):
+            return False
+        holding = self._portfolio.holding(key[0])
+        return holding is not None and holding.qty + holding.t1_qty >= units
 
     def _open(self, found: BrokerPosition) -> None:
         opening = self._portfolio.carried(found)

@@ -43,6 +43,7 @@ class Kept:
         trades: Every fill.
         gtts: Every good-till-triggered order.
         conversions: Every move between products.
+        settled_on: Number of the last trading day whose morning the exchange has seen.
     """
 
     world: str
@@ -54,6 +55,7 @@ class Kept:
     trades: tuple[Trade, ...] = ()
     gtts: tuple[GttState, ...] = ()
     conversions: tuple[Conversion, ...] = ()
+    settled_on: int = 0
 
     @property
     def day(self) -> date:
@@ -79,6 +81,7 @@ class Kept:
         exchange.remember(self.histories, self.trades, {USER_ID: self.conversions})
         for gtt in self.gtts:
             exchange.restore_gtt(gtt)
+        exchange.settled_on = self.settled_on
 
 
 def snapshot(world: str, clock_ns: int, exchange: Exchange) -> Kept:
@@ -93,6 +96,7 @@ def snapshot(world: str, clock_ns: int, exchange: Exchange) -> Kept:
         tuple(exchange.trades(USER_ID)),
         tuple(exchange.gtts(USER_ID)),
         tuple(exchange.conversions(USER_ID)),
+        exchange.settled_on,
     )
 
 
@@ -132,6 +136,7 @@ def load(path: Path) -> Kept | None:
             trades=tuple(_trade(one) for one in row["trades"]),
             gtts=thaw(tuple[GttState, ...], row.get("gtts", [])),
             conversions=thaw(tuple[Conversion, ...], row.get("conversions", [])),
+            settled_on=int(row.get("settled_on", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} holds no simulated day ({error})", "Move it away to start over") from error

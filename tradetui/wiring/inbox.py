@@ -26,6 +26,7 @@ from tradetui.domain.gtt import Gtt
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.order import Fill, Order
 from tradetui.domain.portfolio import Opening
+from tradetui.domain.position import Position
 from tradetui.domain.records import freeze
 from tradetui.domain.thawing import decode_event, encode, encode_event, thaw
 from tradetui.engine import Engine, EngineSettings
@@ -56,7 +57,7 @@ class Beginning:
         instruments: Known from the start, by slot.
         looked_at: Keys that strategies look at; empty means every tradable instrument.
         silence_s: Exchange seconds without a frame after which the feed counts as down.
-        orders, openings, filled_before, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
+        orders, openings, carried, filled_before, fills, sequence, risk_state, risk_reason, risk: The day so far; see `restore.Past`.
         signals: How many the day has had, so that their numbers go on.
         calendar: What was laid over the shipped calendar.
         gtts, conversions, moves, plans: As in `restore.Past`; ``moves_after`` says how many trades came before each move.
@@ -72,6 +73,7 @@ class Beginning:
     silence_s: float = 15.0
     orders: tuple[Order, ...] = ()
     openings: tuple[Opening, ...] = ()
+    carried: tuple[Position, ...] = ()
     filled_before: dict[str, int] = field(default_factory=dict)
     fills: tuple[Fill, ...] = ()
     sequence: int = 0
@@ -92,6 +94,7 @@ class Beginning:
             self,
             orders=tuple(past.last_order_states()),
             openings=tuple(past.openings),
+            carried=tuple(past.carried.values()),
             filled_before=dict(past.filled_before),
             fills=tuple(past.fills),
             sequence=past.sequence,
@@ -124,6 +127,7 @@ class Beginning:
         past = Past(
             orders={order.tag: order for order in self.orders},
             openings=list(self.openings),
+            carried={(one.instrument_key, one.product): one for one in self.carried},
             filled_before=dict(self.filled_before),
             fills=list(self.fills),
             sequence=self.sequence,

@@ -245,6 +245,7 @@ def give_back(past: Past, desk: Desk, t_ns: int) -> None:
         _move(moves, number, desk)
         desk.rebook(fill)
     _move(moves, len(past.fills), desk)
+    desk.manager.positions.remembered = past.carried
     if past.risk_state is not RiskState.ACTIVE:
         desk.books.state, desk.books.state_reason = past.risk_state, past.risk_reason
     desk.guard.give_back(past.risk, ist_date(t_ns))

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from tradetui.desk import Desk, Market
-from tradetui.domain.calendar.ist import ns
+from tradetui.domain.calendar.ist import ist_date, ns
 from tradetui.domain.events import (
     AccountSnapshot,
     BrokerPosition,
@@ -339,7 +339,7 @@ class Floor:
     def restart(self) -> None:
         """The process is killed and starts again from its journal."""
         self.queue.clear()
-        past = read_past(list(self.records), DAY, "tt-")
+        past = read_past(list(self.records), ist_date(self.now), "tt-")
         self.desk = self.new_desk()
         give_back(past, self.desk, self.now)
 

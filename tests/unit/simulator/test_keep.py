@@ -131,7 +131,8 @@ async def test_a_market_left_after_its_close_goes_on_at_the_next_open(tmp_path: 
     async with SimulatorServer(options) as sim, aiohttp.ClientSession() as session:
         member = Member(sim, session)
         await member.login()
-        key = (await member.get("/v2/portfolio/long-term-holdings")).data[0]["instrument_token"]
+        before = (await member.get("/v2/portfolio/long-term-holdings")).data[0]
+        key = before["instrument_token"]
         await member.control("/clock", {"jump": "10:00"})
         await member.place(key, order_type="MARKET", price=0, market_protection=-1, product="D", quantity=2)
         first = (await member.get("/v2/order/retrieve-all")).data
@@ -143,9 +144,9 @@ async def test_a_market_left_after_its_close_goes_on_at_the_next_open(tmp_path: 
         now_ns = sim.state.clock.now_ns()
         assert ist_date(now_ns) > left
         assert f"{ist_datetime(now_ns):%H:%M}" == "09:15"
-        assert [row["quantity"] for row in (await member.get("/v2/portfolio/short-term-positions")).data] == [
-            2
-        ]
+        assert (await member.get("/v2/portfolio/short-term-positions")).data == [], "delivered meanwhile"
+        after = (await member.get("/v2/portfolio/long-term-holdings")).data[0]
+        assert (after["quantity"], after["t1_quantity"]) == (before["quantity"] + before["t1_quantity"], 2)
         assert (await member.get("/v2/order/retrieve-all")).data == []
         assert first[0]["status"] == "complete"
 
