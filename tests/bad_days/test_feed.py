@@ -123,6 +123,11 @@ async def test_F9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
 
 
 REFUSALS = [("401", FeedState.REFUSED), ("429", FeedState.DOWN), ("html-403", FeedState.DOWN)]
+AT_THE_DOOR = [
+    ("feed-403", "refused (403)"),
+    ("feed-423", "locked for streaming"),
+    ("feed-429", "too many connection"),
+]
 
 
 @pytest.mark.parametrize(("fault", "state"), REFUSALS)
@@ -148,6 +153,38 @@ async def test_F10_each_refusal_of_a_reconnect_has_its_own_behaviour(
             return  # no use trying again without a login; the run stays up
         w.market.sim.faults.clear()
         await back_up(w, 2)
+
+
+@pytest.mark.parametrize(("fault", "words"), AT_THE_DOOR)
+async def test_F10_each_refusal_at_the_door_says_its_own_words_and_is_tried_again_slowly(
+    tmp_path: Path, fault: str, words: str
+) -> None:
+    """The address was given, and the feed's own door refuses the handshake: 403, 423, 429.
+
+    Seen: "feed down" with the reason in words, another one for each; slow attempts with a fresh address each, and
+      prices again when the door opens.
+    """
+    async with workstation(tmp_path) as w:
+        asked = [call for call in w.market.sim.state.counts if "market-data-feed/authorize" in call]
+        before = sum(w.market.sim.state.counts[call] for call in asked)
+        slow: list[bool] = []
+        feed = w.runtime.parts.feed
+        pause_s = feed._backoff.pause_s  # type: ignore[attr-defined]
+
+        class Watched:
+            def pause_s(self, failures: int, slowly: bool, chance: float) -> float:
+                slow.append(slowly)
+                return float(pause_s(failures, slowly, chance))
+
+        feed._backoff = Watched()  # type: ignore[attr-defined]
+        w.fault(fault, count=2)
+        w.fault("drop", stream="market")
+        await back_up(w, 3)
+        downs = [event.reason for event in w.of(FeedEvent) if event.state is FeedState.DOWN]
+        assert [words in reason for reason in downs] == [False, True, True]
+        assert slow == [False, True, True], "haste would make it worse"
+        assert sum(w.market.sim.state.counts[call] for call in asked) == before + 3
+        await w.price(101.0)
 
 
 async def test_F10_a_token_that_is_revoked_in_mid_stream_leaves_the_run_up(tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ class Quotes:
         self.px[slot] = merged
         if mask & _DEPTH:
             self.depth[slot] = batch.depth[row]
-        elif snapshot and mask & _FULL:
+        elif snapshot:  # also of prices alone: nobody tells of the book any more
             self.depth[slot] = 0.0
         if mask & _GREEKS:
             self.greeks[slot] = batch.greeks[row]
@@ -378,7 +378,9 @@ class Quotes:
             mine[slot[rows]] = theirs[rows]
         book = (mask & _DEPTH) != 0
         if snapshot:
-            book = book | full  # rows without a book are zero: an empty book
+            book = np.ones_like(
+                book
+            )  # rows without a book are zero: an empty one, or one nobody tells of any more
         rows = np.flatnonzero(book & fresh)
         self.depth[slot[rows]] = batch.depth[rows]
         newer = batch.minute[:, _TS] >= self.minute[slot, _TS]

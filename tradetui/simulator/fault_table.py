@@ -158,6 +158,12 @@ _MARKET: dict[str, FaultKind] = {
 
 _STREAMS: dict[str, FaultKind] = {
     "feed-403": FaultKind("stream handshakes are refused although authorize said 200"),
+    "feed-423": FaultKind("handshakes of the market feed are refused: the account is locked for streaming"),
+    "feed-429": FaultKind("handshakes of the market feed are refused: too many attempts"),
+    "plus-plan": FaultKind("no fault, a favour: the feed treats the account as one with the paid plan"),
+    "keys-by-connection": FaultKind(
+        "the feed's limits on instruments hold for each connection, not for the user"
+    ),
     "portfolio-403": FaultKind("handshakes of the portfolio stream are refused although authorize said 200"),
     "duplicate": FaultKind("every frame of the streams comes twice"),
     "disorder": FaultKind("frames of the streams come in swapped pairs"),

@@ -232,7 +232,10 @@ class FeedHub:
             return web.Response(status=403)
         if not self._token_ok(ticket.detail, request.path):
             return web.Response(status=401)
-        if len(self._connections) >= (5 if self._plus else 2):
+        for status in (423, 429):
+            if self._state.faults.strike(f"feed-{status}", request.path):
+                return web.Response(status=status)
+        if len(self._connections) >= (5 if self._paid else 2):
             return web.Response(status=403)
         ws = web.WebSocketResponse(compress=False, autoping=False, timeout=_CLOSE_S, max_msg_size=1 << 20)
         await ws.prepare(request)
@@ -276,7 +279,7 @@ class FeedHub:
             for key in keys:
                 modes.pop(key, None)
             return
-        if mode not in MODES or (mode == "full_d30" and not self._plus):
+        if mode not in MODES or (mode == "full_d30" and not self._paid):
             return
         if not self._listed.issuperset(keys):
             # The list may have changed with the day.
@@ -284,7 +287,7 @@ class FeedHub:
         wanted = [key for key in keys if (key in self._listed if method == "sub" else key in modes)]
         if method not in ("sub", "change_mode") or not wanted:
             return
-        granted = self._within_limits(wanted, mode)
+        granted = self._within_limits(connection, wanted, mode)
         modes.update(dict.fromkeys(granted, mode))
         entries = self._snapshots(
             connection, granted, old=self._state.faults.strike("cached-quote") is not None
@@ -304,10 +307,15 @@ class FeedHub:
                 entries.append(self._cutter.snapshot(key, state, connection.modes[key]))
         return entries
 
-    def _within_limits(self, keys: list[str], mode: str) -> list[str]:
+    @property
+    def _paid(self) -> bool:
+        return self._plus or self._state.faults.active("plus-plan") is not None
+
+    def _within_limits(self, asking: Connection, keys: list[str], mode: str) -> list[str]:
         """The keys that the account's limits leave room for, counted over all its connections."""
         used: Counter[str] = Counter()
-        for connection in self._connections:
+        each = self._state.faults.active("keys-by-connection") is not None
+        for connection in (asking,) if each else self._connections:
             used.update(connection.modes.values())
         alone, mixed = _LIMITS[mode]
         limit = mixed if any(other != mode and count for other, count in used.items()) else alone
