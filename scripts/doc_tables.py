@@ -353,6 +353,35 @@ def property_table() -> str:
     return table(["What holds for every input", "Tests"], bad_days.property_rows())
 
 
+def indicators() -> str:
+    """Every indicator by family: parameters with defaults, inputs, outputs, bars without a value."""
+    from tradetui.indicators import REGISTRY, spec
+
+    families: dict[str, list[Any]] = {}
+    for _, indicator in sorted(REGISTRY.items()):
+        families.setdefault(indicator.family, []).append(indicator)
+    out: list[str] = []
+    for family, members in sorted(families.items()):
+        rows = []
+        for one in members:
+            outputs = [code(name) + ("*" if name in one.on_price else "") for name in one.outputs]
+            title = f"{one.title}. {one.about[:1].upper()}{one.about[1:]}" if one.about else one.title
+            rows.append(
+                [
+                    code(one.name),
+                    title,
+                    ", ".join(f"{name} {value:g}" for name, value in one.params.items()),
+                    ", ".join(one.inputs),
+                    ", ".join(outputs),
+                    str(spec(one.name).warmup),
+                    one.source,
+                ]
+            )
+        heads = ["Name", "What it is", "Parameters", "Inputs", "Outputs", "Warm-up", "Computed by"]
+        out += [f"## {family[:1].upper()}{family[1:]}", "", table(heads, rows), ""]
+    return "\n".join(out)
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "readme-keys": readme_keys,
     "all-keys": all_keys,
@@ -371,5 +400,6 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "bad-days": bad_day_table,
     "properties": property_table,
     "performance": performance.render,
+    "indicators": indicators,
 }
 """Every generated part by the name that pages use."""

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from tradetui import __version__
-from tradetui.commands import data_table, instruments_table, table
+from tradetui.commands import data_table, indicators_table, instruments_table, table
 from tradetui.commands import replay as replay_commands
 
 app = typer.Typer(
@@ -433,6 +433,7 @@ def bench(
 table.add_to(app)
 data_table.add_to(app)
 instruments_table.add_to(app)
+indicators_table.add_to(app)
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def test_every_key_and_typed_command_is_documented(repo_root: Path) -> None:
     ("name", "things"),
     [
         ("docs/how-to/add-a-strategy.md", set(STRATEGIES)),
-        ("docs/how-to/add-an-indicator.md", set(REGISTRY)),
+        ("docs/reference/indicators.md", set(REGISTRY)),
         ("docs/how-to/add-a-risk-rule.md", {rule.__name__ for rule in RULES}),
         ("docs/reference/faults.md", set(FAULTS) | set(COMMON)),
     ],

@@ -174,7 +174,7 @@ def _known(name: str) -> str:
 
     close = get_close_matches(name, REGISTRY, n=5, cutoff=0.5)
     like = f"Did you mean {', '.join(close)}? " if close else ""
-    return f"{like}`tradetui indicators` lists all {len(REGISTRY)}."
+    return f"{like}`tradetui indicators list` names all {len(REGISTRY)}."
 
 
 def spec(name: str, **params: Param) -> Spec:

@@ -140,7 +140,7 @@ def overlays_from(settings: Config) -> tuple[Spec, ...]:
         if not spec.indicator.on_price:
             raise ConfigError(
                 f"watch.overlays: {spec} is not on the scale of prices",
-                "`tradetui indicators` marks those that are",
+                "`tradetui indicators list --on-price` names those that are",
             )
         specs.append(spec)
     return tuple(specs)
