@@ -7,6 +7,7 @@ that does not rest, for whatever reason, is watched here too, and the position i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -132,6 +133,7 @@ class Protection:
         if others > held - units:
             return f"exits over {others} units rest for this position: cancel them first, or convert fewer"
         self.moves[at] = Move(new, units, self._books.now_ns)
+        self._books.note(RecordKind.PLAN, {**_name(at), "moving": new.value})
         return ""
 
     def _resting_exits(self, at: PositionKey, *, ours: bool = False) -> int:
@@ -160,9 +162,14 @@ class Protection:
             else:
                 words = "its stop could not be taken away first"
             del self.moves[at]
-            if words:
-                data = {"refused": f"not converted: {words}", "kind": "convert", **_name(at)}
-                books.note(RecordKind.DECISION, data)
+            self._moved(at, words)
+
+    def _moved(self, at: PositionKey, words: str) -> None:
+        """A conversion waits no more: it has left, or why it has not."""
+        self._books.note(RecordKind.PLAN, {**_name(at), "moving": None})
+        if words:
+            data = {"refused": f"not converted: {words}", "kind": "convert", **_name(at)}
+            self._books.note(RecordKind.DECISION, data)
 
     def without_stop(self, key: str, product: Product) -> None:
         """A person has cancelled the stop: the plan goes on without one."""
@@ -234,6 +241,11 @@ class Protection:
                 self._entries[order.tag] = order.filled_qty if known else 0
         # What is carried over night shows only with the broker's first answer: until then nothing is an orphan.
         self._unsure = bool(plans) or any(o.request.is_exit for o in self._books.manager.working())
+
+    def forgotten(self, moves: Iterable[PositionKey]) -> None:
+        """Conversions that an earlier run had not sent yet: a person decides anew."""
+        for at in moves:
+            self._moved(at, "the program stopped before its stop was away; ask again")
 
     def account_seen(self) -> None:
         """The broker has shown its positions: from now on what we hold is known."""

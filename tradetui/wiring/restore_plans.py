@@ -23,12 +23,14 @@ class Plans:
         decided: Positions about whose plan the journal of today says anything, be it that there is none any more.
         wants: Positions that were being closed, finished by the next run: to finish an exit adds no risk.
         parents: Slices and baskets of the day.
+        moving: Conversions that were asked for and had not left.
     """
 
     managed: tuple[Managed, ...] = ()
     decided: tuple[PositionKey, ...] = ()
     wants: tuple[Want, ...] = ()
     parents: tuple[Parent, ...] = ()
+    moving: tuple[PositionKey, ...] = ()
 
 
 class PlanFold:
@@ -38,6 +40,7 @@ class PlanFold:
         self._managed: dict[PositionKey, tuple[bool, Managed | None]] = {}
         self._wants: dict[PositionKey, Want] = {}
         self._parents: dict[str, Parent] = {}
+        self._moving: dict[PositionKey, None] = {}
 
     def take(self, record: Record, *, is_today: bool) -> None:
         """Take one record in."""
@@ -50,6 +53,10 @@ class PlanFold:
         if "managed" in record.data:
             data = record.data["managed"]
             self._managed[at] = (is_today, None if data is None else thaw(Managed, data))
+        if "moving" in record.data and is_today:
+            self._moving.pop(at, None)
+            if record.data["moving"] is not None:
+                self._moving[at] = None
         if "closing" in record.data and is_today:
             data = record.data["closing"]
             self._wants.pop(at, None)
@@ -67,6 +74,7 @@ class PlanFold:
             decided=tuple(at for at, (today, _) in self._managed.items() if today),
             wants=tuple(self._wants.values()),
             parents=tuple(self._parents.values()),
+            moving=tuple(self._moving),
         )
 
 
@@ -74,4 +82,5 @@ def give_plans_back(plans: Plans, desk: Desk) -> None:
     """Put plans into a desk whose orders and trades have been given back."""
     desk.closing.restore(list(plans.wants))
     desk.protection.restore(list(plans.managed), frozenset(plans.decided))
+    desk.protection.forgotten(plans.moving)
     desk.groups.restore(plans.parents)

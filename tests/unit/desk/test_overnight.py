@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.desk.support import KEY, Floor, rs
 from tests.unit.desk.test_hard_cases import OVERNIGHT, WithGtts
-from tradetui.domain.events import AccountSnapshot, Holding
+from tradetui.domain.events import AccountSnapshot, Holding, OperatorKind
 from tradetui.domain.order import Product, Side
 from tradetui.domain.records import RecordKind
 from tradetui.domain.requests import CancelGtt
@@ -99,3 +99,18 @@ def test_r8_a_start_that_cannot_read_the_holdings_takes_nothing_away() -> None:
     floor.hear(next_day(floor, 10))
     floor.wait(5)
     assert (floor.desk.portfolio.qty(*AT), floor.guarded(), floor.naked()) == (10, 10, [])
+
+
+def test_a_conversion_that_waited_for_its_stop_is_said_after_a_restart() -> None:
+    floor = Floor()
+    floor.hold(10, stop=rs(95))
+    floor.hold_back = True
+    floor.ask(OperatorKind.CONVERT, instrument_key=KEY, to_product=Product.DELIVERY)
+    floor.hold_back = False
+    floor.restart()
+    floor.wait(1)
+    assert floor.words()[-1] == "not converted: the program stopped before its stop was away; ask again"
+    floor.restart()
+    before = len(floor.words())
+    floor.wait(1)
+    assert len(floor.words()) == before, "said once"
