@@ -1,7 +1,8 @@
 """Cases T: what depends on days and hours says the same wherever the machine thinks it is.
 
-The tests of calendar, candles, settings, journal days, clocks and the recorded day run in a process of their own
-under each time zone; every test must end the same way in all of them.
+The tests of calendar, instruments, candles, settings, journal days, clocks and the recorded day run in a process of their own
+under each time zone; every test must end the same way in all of them. The cases themselves (`tests/unit/market/test_trading_time.py`) are among
+them; `make test` runs those in one process under the same zones.
 """
 
 from __future__ import annotations
@@ -18,23 +19,28 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.fixtures.zones import ZONES
 from tests.long.knobs import SEED, figure
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(2_400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(4_000)]
 
-ZONES = ("UTC", "Asia/Kolkata", "America/New_York", "Pacific/Apia")
 MODULES = (
     "tests/unit/domain",
     "tests/unit/market",
     "tests/unit/test_config.py",
     "tests/unit/test_journal.py",
     "tests/unit/brokers/upstox/test_candles.py",
+    "tests/unit/brokers/upstox/test_instruments.py",
+    "tests/unit/brokers/upstox/test_instrument_names.py",
+    "tests/unit/brokers/upstox/test_master_sync.py",
+    "tests/unit/commands/test_instruments.py",
     "tests/unit/simulator/test_clock.py",
     "tests/unit/simulator/test_start.py",
     "tests/unit/storage/test_ledger.py",
     "tests/unit/strategies/test_opening_range.py",
+    "tests/unit/wiring/test_calendars.py",
 )
-RUN_S = 550.0
+RUN_S = 900.0
 LEAST_TESTS = 300
 SUMMER = datetime(2026, 7, 1, tzinfo=UTC)
 _OFFSET = f"import time; print(time.localtime({SUMMER.timestamp():.0f}).tm_gmtoff)"
