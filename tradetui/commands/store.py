@@ -77,8 +77,7 @@ def _counts(place: config.Home, folder: Path, account: str) -> dict[str, int | N
     try:
         if not account:
             found = ask(place.data_dir, "sql", {"statement": _COUNTS})
-            if found.get("account") in (None, folder.name):
-                return {name: found["rows"][0][name] for name in names}
+            return {name: found["rows"][0][name] for name in names}
     except TradeTuiError:
         pass
     from tradetui.storage.questions import ask as question

@@ -56,10 +56,28 @@ async def status(host: Host, args: Args) -> dict[str, Any]:
         "feed_reason": engine.feed.reason,
         "journal_problem": books.journal_problem,
         "account_problem": books.manager.account_trouble,
+        **_store(host),
         "working_orders": len(working),
         "open_positions": len(books.portfolio.open_positions()),
         "day_pnl": rupees(engine.desk.figures.day_pnl()),
         "day_charges": rupees(engine.desk.figures.day_charges()),
+    }
+
+
+def _store(host: Host) -> dict[str, Any]:
+    """How the writing of what is stored keeps up."""
+    store = host.parts.store
+    if store is None:
+        return {}
+    load = store.load()
+    ago = load.flushed_ago_s
+    return {
+        "store_queued": load.queued,
+        "store_dropped": load.dropped,
+        "store_lag_s": round(load.lag_s, 3),
+        "store_flush_ms": round(load.flush_ms, 1),
+        "store_flushed_ago_s": None if ago is None else round(ago, 1),
+        "store_problem": load.problem,
     }
 
 

@@ -313,6 +313,9 @@ class Health:
     rss_mb: float = 0.0
     stored_rows: int = 0
     store_queue: int = 0
+    store_dropped: int = 0
+    store_lag_s: float = 0.0
+    store_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

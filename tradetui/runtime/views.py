@@ -29,8 +29,9 @@ from tradetui.domain.view import (
 )
 from tradetui.indicators import Columns, Spec
 from tradetui.runtime.gauges import risk_gauges
-from tradetui.runtime.measures import market_measures, profile_view
+from tradetui.runtime.measures import MeasuresKept, profile_view
 from tradetui.runtime.telemetry import budget_gauges, rss_mb
+from tradetui.storage.writer import Load
 
 if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
@@ -78,6 +79,7 @@ class ViewBuilder:
         self._notices = notices
         self._seq = 0
         self._trend: dict[int, deque[float]] = {}
+        self._measures = MeasuresKept(runtime.engine)
         self._p50 = self._p99 = 0.0
         self._budget_rows: tuple[Gauge, ...] = ()
         # What the screen shows until it has a list of its own.
@@ -93,7 +95,7 @@ class ViewBuilder:
         slots = engine.universe.slots
         shown_keys = [key for key in look.watch or self._first_list if key in slots]
         chosen = [slots[selected.key]] if selected else []
-        measures = market_measures(engine, [*(slots[key] for key in shown_keys), *chosen])
+        measures = self._measures.of([*(slots[key] for key in shown_keys), *chosen])
         rows = tuple(
             self._watch_row(slots[key], universe[slots[key]], measures.get(slots[key])) for key in shown_keys
         )
@@ -329,7 +331,7 @@ class ViewBuilder:
     def _health(self) -> Health:
         runtime = self._runtime
         counters = runtime.parts.feed.counters()
-        store = runtime.parts.store
+        load = runtime.parts.store.load() if runtime.parts.store is not None else Load()
         if self._seq % _SLOW_EVERY == 1:
             self._p50, self._p99 = runtime.latency.percentile_us(50), runtime.latency.percentile_us(99)
         return Health(
@@ -342,7 +344,10 @@ class ViewBuilder:
             tick_to_state_p99_us=self._p99,
             max_loop_lag_ms=runtime.lag.max_ms,
             rss_mb=rss_mb(),
-            store_queue=store.queued() if store is not None else 0,
+            store_queue=load.queued,
+            store_dropped=load.dropped,
+            store_lag_s=load.lag_s,
+            store_problem=load.problem,
         )
 
 

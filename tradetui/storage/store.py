@@ -8,6 +8,7 @@ else waits and belongs on another thread.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -31,7 +32,7 @@ from tradetui.storage.past import Put, asked_days
 from tradetui.storage.questions import Past, look_at_whole
 from tradetui.storage.threads import LedgerThread, MarketThread
 from tradetui.storage.upkeep import Checked, check_open
-from tradetui.storage.writer import Figures
+from tradetui.storage.writer import Figures, Load
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,9 +172,20 @@ class Store:
         """What the two writers have done, and why they cannot write, if so."""
         return {"ledger": self._ledger.figures, "market": self._market.figures}
 
-    def lag_s(self) -> float:
-        """How long the oldest tick or bar that is not written yet has waited, seconds."""
-        return self._market.lag_s()
+    def load(self) -> Load:
+        """How the writing keeps up, for status lines; returns at once."""
+        market = self._market.figures
+        problems = [f"{name}: {one.error}" for name, one in self.figures().items() if one.error]
+        if self._keeper is not None and self._keeper.error:
+            problems.append(f"archive: {self._keeper.error}")
+        return Load(
+            queued=self.queued(),
+            dropped=self.dropped(),
+            lag_s=self._market.lag_s(),
+            flush_ms=market.last_flush_ms,
+            flushed_ago_s=time.monotonic() - market.flushed_at_s if market.flushed_at_s else None,
+            problem="; ".join(problems),
+        )
 
     def close(self) -> None:
         """Write what waits, then close both files."""

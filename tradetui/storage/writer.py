@@ -57,6 +57,27 @@ class Figures:
     flushed_at_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How the writing of market data keeps up.
+
+    Attributes:
+        queued: Rows that wait, the ledger's records among them.
+        dropped: Rows that were given up; 0 on a good day.
+        lag_s: How long the oldest tick or bar that waits has waited, seconds.
+        flush_ms: How long the last batch took.
+        flushed_ago_s: How long ago it was written, seconds; ``None`` before the first.
+        problem: Why something cannot be written now; empty while all is well.
+    """
+
+    queued: int = 0
+    dropped: int = 0
+    lag_s: float = 0.0
+    flush_ms: float = 0.0
+    flushed_ago_s: float | None = None
+    problem: str = ""
+
+
 class Writer(threading.Thread):
     """A thread that owns one database file and drains a queue into it.
 

@@ -22,6 +22,7 @@ from tradetui.journal import ContentHash
 from tradetui.market.universe import Universe
 from tradetui.ports import Broker, Clock, Feed, Inquiries
 from tradetui.storage.market import DayStats
+from tradetui.storage.writer import Load
 from tradetui.wiring.backfill.desk import EngineBackfills
 from tradetui.wiring.login import Login
 
@@ -45,6 +46,10 @@ class StorePort(Protocol):
 
     def dropped(self) -> int:
         """Rows that were given up."""
+        ...
+
+    def load(self) -> Load:
+        """How the writing keeps up."""
         ...
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from tradetui.domain.view import Mode
 from tradetui.journal import MemoryJournal
 from tradetui.ports import EventSink, FeedMode
 from tradetui.storage.market import DayStats
+from tradetui.storage.writer import Load
 from tradetui.wiring.parts import Parts
 
 SECOND = 1_000_000_000
@@ -78,6 +79,9 @@ class ListStore:
 
     def dropped(self) -> int:
         return 4
+
+    def load(self) -> Load:
+        return Load(queued=7, dropped=4, lag_s=0.25, flush_ms=12.5, flushed_ago_s=0.5, problem="")
 
     def close(self) -> None:
         self.closed = True

@@ -178,6 +178,7 @@ def test_health_counts_and_snapshots_are_numbered(view: View) -> None:
     assert second.seq == first.seq + 1
     health = second.health
     assert (health.dropped, health.reconnects, health.bad_frames, health.store_queue) == (1, 2, 3, 7)
+    assert (health.store_dropped, health.store_lag_s, health.store_problem) == (4, 0.25, "")
     assert health.rss_mb > 1
 
 

@@ -18,6 +18,7 @@ from tradetui.domain.errors import StorageError, UsageError
 from tradetui.domain.market_data import BarSource
 from tradetui.storage import exports
 from tradetui.storage.exports import KINDS, Wanted, rows_of, write_file, write_stream
+from tradetui.storage.questions import Past
 from tradetui.storage.store import Store
 
 EVIL = replace(RELIANCE, key="NSE_EQ|EVIL", symbol='=cmd|"/c calc"!A1')
@@ -41,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def table(store: Store, wanted: Wanted) -> pl.DataFrame:
-    def work(past: exports.Past) -> pl.DataFrame:
+    def work(past: Past) -> pl.DataFrame:
         with rows_of(past, wanted) as reader:
             found = pl.from_arrow(reader.read_all())
         assert isinstance(found, pl.DataFrame)
@@ -82,7 +83,7 @@ def test_money_of_the_ledger_is_exact_rupees(store: Store) -> None:
 def test_everything_can_be_written_in_every_form(kind: str, form: str, store: Store, tmp_path: Path) -> None:
     path = tmp_path / f"out.{form}"
 
-    def work(past: exports.Past) -> tuple[int, int]:
+    def work(past: Past) -> tuple[int, int]:
         with rows_of(past, Wanted(kind)) as reader:
             return write_file(reader, path, form)
 
@@ -105,7 +106,7 @@ def test_everything_can_be_written_in_every_form(kind: str, form: str, store: St
 def test_a_csv_cell_never_starts_a_formula(store: Store) -> None:
     out = io.BytesIO()
 
-    def work(past: exports.Past) -> int:
+    def work(past: Past) -> int:
         with rows_of(past, Wanted("bars", (EVIL.key,))) as reader:
             return write_stream(reader, out, "csv", piped=True)
 
@@ -140,14 +141,14 @@ def test_a_file_that_is_there_is_kept_and_a_full_disk_leaves_nothing(
     path = tmp_path / "bars.csv"
     path.write_text("mine")
 
-    def work(past: exports.Past) -> object:
+    def work(past: Past) -> object:
         with rows_of(past, Wanted("bars")) as reader:
-            return write_file(reader, path, "csv", replace=replace)
+            return write_file(reader, path, "csv", replace=force)
 
-    replace = False
+    force = False
     with pytest.raises(UsageError, match="is there already"):
         store.on_past(work)
-    replace = True
+    force = True
 
     def refuse(fd: int) -> None:
         raise OSError(28, "No space left on device")

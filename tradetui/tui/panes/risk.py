@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from tradetui.domain.text import clean
-from tradetui.domain.view import Gauge, Verdict
+from tradetui.domain.view import Gauge, Health, Verdict
 from tradetui.tui import fmt
 from tradetui.tui.layout import Pane
 from tradetui.tui.panes.base import PaneSpec
@@ -21,6 +21,7 @@ _NARROW_NAME: Final = 13
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _LEVELS_ASCII: Final = "01234567"
 _SHORT_NAME: Final = 10
+_LATE_S: Final = 3.0
 _SHORT: Final = (
     (" min", "m"),
     (" 1 s", " 1s"),
@@ -102,9 +103,20 @@ def _facts(frame: Frame) -> list[Line]:
         (
             (" store ", "dim"),
             (f"{health.store_queue} rows wait", "text"),
+            *_store_trouble(health),
             (f"  {health.rss_mb:.0f} MB", "dim"),
         ),
     ]
+
+
+def _store_trouble(health: Health) -> Line:
+    """What is wrong with the writing of what is stored: nothing on a good day."""
+    out: Line = ()
+    if health.store_lag_s >= _LATE_S:
+        out += ((f"  {health.store_lag_s:.0f}s behind", "warn"),)
+    if health.store_dropped:
+        out += ((f"  {health.store_dropped} dropped", "warn"),)
+    return out
 
 
 def _one_column(frame: Frame, gauges: list[Gauge], width: int) -> list[Line]:
