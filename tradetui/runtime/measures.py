@@ -14,6 +14,9 @@ from tradetui.engine import Engine
 from tradetui.market.day_measures import BuildUp
 from tradetui.market.measures import Measures, measure
 
+_ALL_EVERY: Final = 10
+"""Every so many looks all is worked out anew."""
+_NOTHING: Final = (-1, None)
 BUILD_UPS: Final = {
     BuildUp.NONE: "",
     BuildUp.LONG: "long build-up",
@@ -61,6 +64,32 @@ def market_measures(engine: Engine, slots: Iterable[int]) -> dict[int, MarketMea
         )
         for slot, numbers, units, kind in rows
     }
+
+
+class MeasuresKept:
+    """Measures of the visible instruments, worked out anew for those that something was heard of.
+
+    Args:
+        engine: What to look at.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[int, tuple[int, MarketMeasures]] = {}
+        self._looks = 0
+
+    def of(self, slots: Iterable[int]) -> dict[int, MarketMeasures]:
+        """Measures by slot, of those slots that have been seen."""
+        quotes = self._engine.quotes
+        wanted = {slot: quotes.version.item(slot) for slot in slots if slot < quotes.capacity}
+        # What is compared with the time of day goes on by itself.
+        if self._looks % _ALL_EVERY == 0:
+            self._known.clear()
+        self._looks += 1
+        due = [slot for slot, version in wanted.items() if self._known.get(slot, _NOTHING)[0] != version]
+        for slot, measures in market_measures(self._engine, due).items():
+            self._known[slot] = (wanted[slot], measures)
+        return {slot: self._known[slot][1] for slot in wanted if slot in self._known}
 
 
 def profile_view(engine: Engine, slot: int) -> ProfileView | None:

@@ -9,12 +9,13 @@ import pytest
 from tests.fixtures.engine_rig import SECOND
 from tests.unit.exchange.support import CALL, INDEX, SHARE, order, rs
 from tests.unit.runtime.parts import Bench
-from tradetui.domain.events import FeedState, OperatorKind
+from tradetui.domain.events import FeedState, OperatorKind, PastDaysEvent
 from tradetui.domain.exit_plan import ExitPlan
 from tradetui.domain.money import to_money
 from tradetui.domain.order import OrderRequest, OrderStatus, OrderType, Side
 from tradetui.domain.view import LogRow, Look, Snapshot, Verdict
 from tradetui.runtime.core import Runtime
+from tradetui.runtime.measures import MeasuresKept
 from tradetui.runtime.views import ViewBuilder, instrument_row
 
 LOOK = Look(watch=(SHARE.key, CALL.key, "NSE_EQ|NONE"), selected=SHARE.key, bars=10)
@@ -75,6 +76,42 @@ def test_prices_depth_and_trend(view: View) -> None:
     assert shot.depth.prev_close == 99.0
     view.rig.time(31.0)
     assert view().watch[0].stale, "older than the limit that warns"
+
+
+def test_microstructure_of_what_is_watched_and_selected(view: View) -> None:
+    assert view().watch[0].measures is None
+    view.rig.tick(100.0)
+    view.rig.tick(100.05)  # at the ask that stood before
+    view.rig.tick(99.0)  # below the bid
+    view.rig.tick(99.0)
+    view.rig.step(PastDaysEvent(view.rig.now_ns, 0, 120.0, 80.0, 0.0, (10.0,) * 400))
+    shot = view()
+    found = shot.watch[0].measures
+    assert found is not None
+    # The first tick is the base; then 10 bought, 10 sold, 10 at the middle of 98.95 and 99.05 after a fall.
+    assert (found.cumulative_delta, found.seen_volume, found.unclassified_volume) == (-10, 30, 0)
+    assert found.spread_ticks == pytest.approx(0.1 / (SHARE.tick_size / 10_000))
+    assert found.microprice == pytest.approx(99.0)
+    assert (found.imbalance_1, found.imbalance_5) == (0.0, 0.0)
+    assert found.from_high_percent == pytest.approx(-17.5)
+    assert found.from_low_percent == pytest.approx(23.75)
+    assert (found.gap_percent, found.oi_change, found.build_up) == (None, None, "")
+    assert shot.depth is not None
+    assert shot.depth.measures == found
+    assert shot.depth.profile is not None
+    assert shot.depth.profile.control == 99.0
+    assert shot.watch[1].measures is None, "never heard of"
+
+
+def test_measures_of_quiet_instruments_are_kept_and_follow_the_clock(view: View) -> None:
+    view.rig.tick(100.0)
+    kept = MeasuresKept(view.rig.engine)
+    first = kept.of([0])[0]
+    assert kept.of([0, 1, 9_999])[0] is first
+    view.rig.tick(101.0)
+    moved = kept.of([0])[0]
+    assert moved.cumulative_delta == 10
+    assert [kept.of([0])[0] is moved for _ in range(10)].count(False) > 0, "worked out anew now and then"
 
 
 def test_indices_are_shown_apart(view: View) -> None:
