@@ -73,7 +73,7 @@ async def test_every_bar_comes_once_and_a_second_call_asks_for_nothing(
     asked = candle_requests(sim)
     code, second = await backfill(tmp_path, sim, *days(sim, 12, until=5))
     assert (code, second["complete"], second["inserted"], second["requests"]) == (0, True, 0, 0)
-    assert second["stored_before"] == second["sessions"] == first["sessions"]
+    assert second["settled_before"] == second["sessions"] == first["sessions"]
     assert candle_requests(sim) == asked
 
     world = sim._venue.world if sim._venue else None
@@ -90,16 +90,47 @@ async def test_every_bar_comes_once_and_a_second_call_asks_for_nothing(
     assert rows == truth
 
 
-async def test_differences_are_reported_and_the_broker_wins(sim: SimulatorServer, tmp_path: Path) -> None:
+async def test_holes_are_listed_and_then_filled(sim: SimulatorServer, tmp_path: Path) -> None:
     span = days(sim, 12, until=5)
+    code, empty = await backfill(tmp_path, sim, *span, "--check")
+    assert (code, empty["complete"], empty["full"]) == (1, False, 0)
+    asked = candle_requests(sim)
+    assert asked == 0
     _, first = await backfill(tmp_path, sim, *span)
-    account = first["account"]
-    stored(tmp_path, account, "DELETE FROM bars WHERE rowid = (SELECT min(rowid) FROM bars)")
-    stored(tmp_path, account, "UPDATE bars SET close = close + 1 WHERE rowid = (SELECT min(rowid) FROM bars)")
-    code, again = await backfill(tmp_path, sim, *span)
-    assert (code, again["inserted"], again["different"]) == (0, 1, 1)
-    # Only the days that were not complete were asked for.
-    assert again["stored_before"] == again["sessions"] - 1
+    code, full = await backfill(tmp_path, sim, *span, "--check")
+    assert (code, full["missing"], full["full"]) == (0, 0, first["sessions"])
+    (start,) = stored(tmp_path, first["account"], "SELECT epoch_ms(min(start)) FROM bars")[0]
+    stored(tmp_path, first["account"], f"DELETE FROM bars WHERE epoch_ms(start) = {start}")
+    code, holes = await backfill(tmp_path, sim, *span, "--check")
+    assert (code, holes["missing"]) == (1, 2)
+    (hole,) = holes["instruments"][0]["holes"]
+    assert (hole["missing"], hole["ranges"]) == (1, [["09:15", "09:15", 1]])
+    assert (await backfill(tmp_path, sim, *span))[1]["inserted"] == 2
+    assert (await backfill(tmp_path, sim, *span, "--check"))[0] == 0
+
+
+async def test_events_are_json_lines_and_the_final_object_is_the_last(
+    sim: SimulatorServer, tmp_path: Path
+) -> None:
+    code, out, err = await asyncio.to_thread(
+        told, tmp_path, "backfill", *SYMBOLS, "--events", "--url-main", sim.urls.main, *days(sim, 12, until=5)
+    )
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert [row["event"] for row in rows[:-1]] == ["chosen", "planned", "planned", "stored", "stored"]
+    assert rows[-1]["complete"] is True
+
+
+async def test_a_pipe_gets_plain_lines_and_the_reasons(sim: SimulatorServer, tmp_path: Path) -> None:
+    sim.faults.set("history-5xx", {"count": 1})
+    code, out, err = await asyncio.to_thread(
+        told, tmp_path, "backfill", *SYMBOLS, "--url-main", sim.urls.main, *days(sim, 12, until=5)
+    )
+    assert code == 0
+    assert err.splitlines()[0].startswith("2 instruments, ")
+    assert "the broker failed (HTTP 503" in err
+    assert "asked again 1x: the broker failed (HTTP 503" in out
+    assert "\x1b" not in out + err
 
 
 async def test_it_can_be_stopped_and_called_again(sim: SimulatorServer, tmp_path: Path) -> None:
@@ -137,13 +168,7 @@ async def test_it_can_be_stopped_and_called_again(sim: SimulatorServer, tmp_path
     assert cut["sessions"] == rest["sessions"]
     assert rest["inserted"] > 0
     if cut["inserted"]:
-        assert rest["stored_before"] > 0
-
-
-async def test_a_broker_that_fails_now_and_then_is_asked_again(sim: SimulatorServer, tmp_path: Path) -> None:
-    sim.faults.set("429", {"count": 1, "path": "historical-candle"})
-    code, done = await backfill(tmp_path, sim, *days(sim, 12, until=5))
-    assert (code, done["complete"]) == (0, True)
+        assert rest["requests"] < 6
 
 
 async def test_bars_are_drawn_on_a_terminal(sim: SimulatorServer, tmp_path: Path) -> None:
@@ -162,11 +187,11 @@ async def test_bars_are_drawn_on_a_terminal(sim: SimulatorServer, tmp_path: Path
     assert "new bars in" in text
 
 
-def test_a_running_workstation_keeps_it_out(tmp_path: Path) -> None:
-    with DataLock(tmp_path, "tradetui run"):
+def test_somebody_else_on_the_same_data_keeps_it_out(tmp_path: Path) -> None:
+    with DataLock(tmp_path, "tradetui backfill"):
         code, out, err = told(tmp_path, "backfill", "RELIANCE")
     assert (code, out) == (1, "")
-    assert "in use by tradetui run" in err
+    assert "in use by tradetui backfill" in err
     assert err.count("\n") == 1
 
 
@@ -177,6 +202,8 @@ def test_a_running_workstation_keeps_it_out(tmp_path: Path) -> None:
         (("RELIANCE", "--from", "2026-10-05", "--to", "2026-10-01"), "is after"),
         (("RELIANCE", "--to", "2999-01-01"), "lies in the future"),
         (("NOSUCHTHING",), "NOSUCHTHING"),
+        ((), "which instruments?"),
+        (("--universe", "nosuchfile"), "no universe 'nosuchfile'"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_two(tmp_path: Path, flags: tuple[str, ...], needle: str) -> None:

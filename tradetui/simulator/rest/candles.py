@@ -6,6 +6,7 @@ import calendar as months
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -48,6 +49,7 @@ _UNITS = {
     "months": _Unit(1, 0, ((1, None),)),
 }
 _INTRADAY_UNITS = frozenset({"minutes", "hours", "days"})
+_EPOCH = date(1970, 1, 1)
 _SINCE = date(2000, 1, 1)
 """Daily data reach back this far."""
 
@@ -201,6 +203,16 @@ def _date(text: str, name: str) -> date:
         ) from error
 
 
+_WALL = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:00+05:30" for minute in range(1440))
+
+
+@lru_cache(maxsize=4096)
+def _date_text(number: int) -> str:
+    """The IST date of a day counted from 1970."""
+    return (_EPOCH + timedelta(days=number)).isoformat()
+
+
 def _row(bar: Candle) -> list[Any]:
-    start = datetime.fromtimestamp(bar.start_ms / 1000, IST).isoformat(timespec="seconds")
+    number, ms = divmod(bar.start_ms + _IST_MS, _DAY_MS)
+    start = _date_text(number) + _WALL[ms // 60_000]  # bars start on whole minutes
     return [start, bar.open, bar.high, bar.low, bar.close, bar.volume, int(bar.oi)]
