@@ -68,6 +68,7 @@ class CandleBuilder:
         late: Trades that arrived out of order or after their minute had closed.
         late_dropped: Those too old for any minute that can still be revised.
         confirmed: Minutes closed by the clock whose broker's figures, coming later, were the same.
+        gaps: When the feed was down.
         behind: More bars are due than one call closes; call again soon, with a frame or the time.
 
     Raises:
@@ -93,8 +94,8 @@ class CandleBuilder:
         self.outside = self.late = self.late_dropped = self.confirmed = 0
         self.behind = False
         self._revised: list[Candle] = []
-        self._gaps = Gaps()
-        self._days = DayBars(quotes, self._gaps, settle_ms)
+        self.gaps = Gaps()
+        self._days = DayBars(quotes, self.gaps, settle_ms)
         self._day: date | None = None
         self._allocate(quotes.capacity)
         self._reset()
@@ -165,7 +166,7 @@ class CandleBuilder:
     def mark_gap(self, from_ns: int, to_ns: int | None = None) -> None:
         """Say that the feed was down. ``to_ns`` None: it still is; call again with its end."""
         from_ms = from_ns // NS_PER_MS
-        self._gaps.mark(from_ms, _FAR if to_ns is None else -(-to_ns // NS_PER_MS))
+        self.gaps.mark(from_ms, _FAR if to_ns is None else -(-to_ns // NS_PER_MS))
         self._resync[:] = True
 
     def take_revised(self) -> list[Candle]:
@@ -222,24 +223,31 @@ class CandleBuilder:
             out.extend(self.finish_day())
         self._day = sessions.day
         self._days.reset()
-        self._gaps.forget(sessions.midnight_ms)
+        self.gaps.forget(sessions.midnight_ms)
 
     def _trade_columns(self, trades: TradeColumns, out: list[Candle]) -> None:
-        slot = trades.slot
-        start_ms = self.quotes.sessions.start_ms[slot]
-        inside = (trades.ltt_ms >= start_ms) & (trades.ltt_ms < self.quotes.sessions.end_ms[slot])
-        minute = start_ms + (trades.ltt_ms - start_ms) // MINUTE_MS * MINUTE_MS
-        plain = inside & (minute == self._start[slot]) & ~(trades.first | trades.late | self._resync[slot])
-        rows, price = slot[plain], trades.price[plain]
-        for bar in (self._bar, self._days.bar):
-            bar[rows, Bar.HIGH] = np.maximum(bar[rows, Bar.HIGH], price)
-            bar[rows, Bar.LOW] = np.minimum(bar[rows, Bar.LOW], price)
-            bar[rows, Bar.CLOSE] = price
-        self._bar[rows, _V] += trades.volume[plain]
-        self._days.vtt[rows] = trades.vtt[plain]
-        if len(rows) < len(slot):
-            for trade in trades.rows(~plain):
-                self._trade(trade, out)
+        slot, ltt_ms, price = trades.slot, trades.ltt_ms, trades.price
+        into_ms = ltt_ms - self._start[slot]
+        # Within the forming minute, unless the session's end cuts it short; without one it is far beyond.
+        plain = (into_ms >= 0) & (into_ms < MINUTE_MS) & (ltt_ms < self.quotes.sessions.end_ms[slot])
+        plain &= ~(trades.first | trades.late | self._resync[slot])
+        if not plain.all():
+            rest = trades.rows(~plain)
+            trades = trades.where(plain)
+            slot, price = trades.slot, trades.price
+        else:
+            rest = ()
+        for bars in (self._bar, self._days.bar):
+            bar = bars[slot]
+            np.maximum(bar[:, Bar.HIGH], price, out=bar[:, Bar.HIGH])
+            np.minimum(bar[:, Bar.LOW], price, out=bar[:, Bar.LOW])
+            bar[:, Bar.CLOSE] = price
+            if bars is self._bar:
+                bar[:, _V] += trades.volume
+            bars[slot] = bar
+        self._days.vtt[slot] = trades.vtt
+        for trade in rest:
+            self._trade(trade, out)
 
     def _trade(self, trade: Trade, out: list[Candle]) -> None:
         slot, ltt_ms, price, volume, vtt, first, late = trade
@@ -476,7 +484,7 @@ class CandleBuilder:
             int(volume),
             quotes.px.item(slot, _OI),
             source or (BarSource.BROKER if broker else BarSource.TICKS),
-            self._gaps.overlap(quotes.since_ms.item(slot), start_ms, start_ms + interval_s * 1000),
+            self.gaps.overlap(quotes.since_ms.item(slot), start_ms, start_ms + interval_s * 1000),
         )
 
 
