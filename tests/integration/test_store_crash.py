@@ -104,7 +104,7 @@ def said(stream: IO[str], count: int) -> int:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_flushed_is_lost_by_a_kill(seed: int, tmp_path: Path) -> None:
+def test_R5_nothing_flushed_is_lost_by_a_kill(seed: int, tmp_path: Path) -> None:
     from tradetui.journal import Journal
 
     luck = random.Random(seed)
@@ -143,7 +143,7 @@ def test_nothing_flushed_is_lost_by_a_kill(seed: int, tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_disk_that_fills_up_and_empties_again(tmp_path: Path) -> None:
+def test_R6_a_disk_that_fills_up_and_empties_again(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", STARVED, str(tmp_path)],
         cwd=REPO_ROOT, capture_output=True, text=True, timeout=50, check=False,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.errors import StorageError
 from tradetui.storage.archive import Archive, Archived
+from tradetui.storage.upkeep import clean_up
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -83,6 +84,7 @@ class Keeper(threading.Thread):
         folder: The archive's folder.
         keep: How long things are kept.
         newest_ns: Engine time of the newest frame, UTC ns; 0 before the first.
+        turn: Held while files of the archive are written or deleted.
         first_s, every_s: Seconds before the first round, and between rounds.
     """
 
@@ -92,6 +94,7 @@ class Keeper(threading.Thread):
         folder: Path,
         keep: Keep,
         newest_ns: Callable[[], int],
+        turn: threading.Lock,
         first_s: float = FIRST_S,
         every_s: float = EVERY_S,
     ) -> None:
@@ -100,6 +103,7 @@ class Keeper(threading.Thread):
         self._folder = folder
         self._keep = keep
         self._newest_ns = newest_ns
+        self._turn = turn
         self._first_s, self._every_s = first_s, every_s
         self._ending = threading.Event()
         self.moved = 0
@@ -127,7 +131,9 @@ class Keeper(threading.Thread):
         newest = self._newest_ns()
         if not newest:
             return  # nobody knows yet which day it is
-        with self._cursor() as cursor:
+        with self._turn, self._cursor() as cursor:
+            for path in clean_up(cursor, self._folder):
+                log.info("%s of the archive was left by a kill, and is deleted", path)
             archive = Archive(cursor, self._folder, self._ending.is_set)
             for one in archive_closed(archive, self._keep, ist_date(newest)):
                 self.moved += one.rows

@@ -8,6 +8,7 @@ else waits and belongs on another thread.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -59,6 +60,7 @@ class Store:
         self._ledger = ledger
         self._market = market
         self._keep = keep
+        self._turn = threading.Lock()
         self._keeper: Keeper | None = None
         self.notices: list[str] = []
         ledger.start()
@@ -72,7 +74,7 @@ class Store:
         for words in self.notices:
             log.warning("%s", words)
         if keep is not None and market.archive is not None:
-            self._keeper = Keeper(market.cursor, market.archive, keep, lambda: market.newest_ns)
+            self._keeper = Keeper(market.cursor, market.archive, keep, lambda: market.newest_ns, self._turn)
             self._keeper.start()
 
     @classmethod
@@ -319,7 +321,7 @@ class Store:
             raise StorageError("a store in memory has no archive")
         newest = self._market.newest_ns
         today = ist_date(newest) if newest else None
-        with self._market.cursor() as cursor:
+        with self._turn, self._market.cursor() as cursor:
             archive = Archive(cursor, self._market.archive)
             if before is None:
                 return archive_closed(archive, self._keep or Keep(), today)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -207,9 +208,11 @@ def test_retention_counts_days_that_hold_ticks(store: Store, tmp_path: Path) -> 
 def test_the_keeper_archives_beside_a_run(tmp_path: Path) -> None:
     store = Store.open(tmp_path, list(ALL))
     market = store._market
-    keeper = Keeper(
-        market.cursor, tmp_path / "archive", Keep(ticks_days=1), lambda: market.newest_ns, 0, 0.01
-    )
+    left = tmp_path / "archive/ticks/date=2025-12-15/segment=NSE_EQ/part-0007.parquet.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    newest, turn = lambda: market.newest_ns, threading.Lock()
+    keeper = Keeper(market.cursor, tmp_path / "archive", Keep(ticks_days=1), newest, turn, 0, 0.01)
     keeper.start()
     for days in range(3):
         store.ticks(T0_NS + days * DAY_NS, frame(30, days))
@@ -221,6 +224,7 @@ def test_the_keeper_archives_beside_a_run(tmp_path: Path) -> None:
     until(lambda: count(store, "main.ticks") == 33)
     assert count(store, "whole.ticks") == 93
     assert (keeper.moved, keeper.error) == (60, "")
+    assert not left.exists(), "what a kill left is taken away"
     keeper.stop()
     store.close()
 
