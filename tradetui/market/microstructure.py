@@ -19,6 +19,7 @@ What counts:
 
 from __future__ import annotations
 
+from struct import pack
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,7 @@ NOTES: Final = 2048
 """Trades that are written down before they are summed up, all at once."""
 
 _SLOT, _PRICE, _VOLUME, _LTT, _LATE, _BID, _ASK = range(7)
+_WIDTH: Final = 7
 _FULL: Final = int(Has.FULL)
 _SNAPSHOT: Final = FrameKind.SNAPSHOT
 _BEST_BID_AT, _BEST_ASK_AT = 0, 10
@@ -70,9 +72,9 @@ class Microstructure:
         self._profiles = Profiles(tick_size, self.capacity)
         self.past = PastDays(self.capacity)
         # Written now: the first touch of fresh pages costs tens of microseconds each.
-        self._notes: F64 = np.full((7, NOTES), 0.0)
+        self._notes: F64 = np.full((_WIDTH, NOTES), 0.0)
         self._noted = 0
-        self._rows: list[tuple[float, ...]] = []
+        self._cells: list[float] = []  # of trades that came one by one, row after row
         self._best_bid: F64 = np.zeros(self.capacity)
         self._best_ask: F64 = np.zeros(self.capacity)
         self._based: NDArray[np.bool_] = np.zeros(
@@ -118,12 +120,18 @@ class Microstructure:
         if isinstance(trades, TradeColumns):
             self._note_columns(trades, snapshot)
         elif trades:
-            bids, asks = self._best_bid.item, self._best_ask.item
-            self._rows += [
-                (slot, price, 0 if snapshot else volume, ltt_ms, late, bids(slot), asks(slot))
-                for slot, ltt_ms, price, volume, _, _, late in trades
-            ]
-            if self._noted + len(self._rows) >= NOTES:
+            bids, asks, cells = self._best_bid.item, self._best_ask.item, self._cells
+            for slot, ltt_ms, price, volume, _, _, late in trades:
+                cells += (
+                    slot,
+                    price,
+                    0 if snapshot else volume,
+                    ltt_ms,
+                    late,
+                    bids(slot),
+                    asks(slot),
+                )
+            if self._noted * _WIDTH + len(cells) >= NOTES * _WIDTH:
                 self.settle()
         # From here on the new book is the one that stands before the next frame.
         slots = batch.slot
@@ -142,8 +150,8 @@ class Microstructure:
             self._rebase(batch, snapshot)
 
     def _note_columns(self, trades: TradeColumns, snapshot: bool) -> None:
-        if self._rows:
-            self._note_rows()
+        if self._cells:
+            self._note_cells()
         done, total = 0, len(trades)
         while done < total:
             if self._noted == NOTES:
@@ -160,10 +168,12 @@ class Microstructure:
             notes[_ASK, here] = self._best_ask.take(slots)
             self._noted, done = here.stop, part.stop
 
-    def _note_rows(self) -> None:
+    def _note_cells(self) -> None:
         """Move the trades that came one by one to the others."""
-        rows = np.array(self._rows, np.float64).T
-        self._rows = []
+        cells = self._cells
+        # Packing is twice as fast as np.array, and plain numbers keep the garbage collector asleep.
+        rows = np.frombuffer(pack(f"{len(cells)}d", *cells), np.float64).reshape(-1, _WIDTH).T
+        cells.clear()
         done, total = 0, rows.shape[1]
         while done < total:
             if self._noted == NOTES:
@@ -174,8 +184,8 @@ class Microstructure:
 
     def settle(self) -> None:
         """Sum up what was written down. Every read does it first."""
-        if self._rows:
-            self._note_rows()
+        if self._cells:
+            self._note_cells()
         if self._noted:
             self._sum_up()
 
