@@ -26,11 +26,14 @@ def init(home: str | None) -> int:
 
 
 def check(home: str | None, *, as_json: bool) -> int:
-    """Read the settings file and say what differs from the defaults."""
+    """Read the settings file, and the user's own trading days, and say what differs from the defaults."""
+    from tradetui.wiring.calendars import own_tables
+
     place = config.home(home)
     path = place.config_file
     try:
         loaded = config.load(path)
+        own_tables(place, loaded)
     except ConfigError as error:
         if not as_json:
             raise

@@ -17,6 +17,7 @@ from tradetui.brokers.upstox import endpoints as ep
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.calendar_file import CalendarFile
 from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.commands.config import check as check_settings
 from tradetui.config import Config, Home, parse
 from tradetui.domain.calendar import Calendar, Segment, ns
 from tradetui.domain.errors import BrokerError, ConfigError, TransportError
@@ -193,3 +194,13 @@ def test_a_named_file_must_be_there(place: Home) -> None:
 def test_bad_lines_of_the_settings_are_refused_with_the_settings() -> None:
     with pytest.raises(ConfigError, match=r"config.toml: calendar: closed number 1: 'x' is no date"):
         parse('[calendar]\nclosed = ["x"]')
+
+
+def test_config_check_reads_the_file_too(place: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    (place.config_dir / "calendar.toml").write_text('open = ["2026-11-24 EQ 9:15-15:30"]\n')
+    with pytest.raises(ConfigError, match=r"open number 1: not a time of the form HH:MM: '9:15'"):
+        check_settings(str(place.config_dir), as_json=False)
+    assert check_settings(str(place.config_dir), as_json=True) == 2
+    assert "calendar.toml" in json.loads(capsys.readouterr().out)["error"]
+    (place.config_dir / "calendar.toml").write_text('open = ["2026-11-24 EQ 09:15-15:30"]\n')
+    assert check_settings(str(place.config_dir), as_json=True) == 0
