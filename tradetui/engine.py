@@ -140,8 +140,7 @@ class Engine:
         self.liveness = Liveness(self.quotes)
         self.prices = Prices(self.quotes, universe.slots)
         self.history = History(HISTORY_BARS)
-        sessions = sessions_of(calendar, universe.instruments)
-        self.book = BarBook(self.candles, self.history, settings.intervals, sessions)
+        self.book = BarBook(self.candles, self.history, settings.intervals, sessions_of(calendar, universe))
         self.signals = Signals()
         self.runner = StrategyRunner(
             strategies,
@@ -149,6 +148,7 @@ class Engine:
             self.history,
             lambda slot: looks_at(universe.instruments[slot]),
             lambda slot: self.desk.portfolio.net_qty(universe.instruments[slot].key),
+            self.candles.gaps,
         )
         self._out = Outcome()
         self.now_ns = 0
@@ -223,16 +223,17 @@ class Engine:
 
     def _on_tick(self, event: TickEvent) -> None:
         """One frame, straight through."""
-        batch = event.batch
         self.last_frame_ns = event.t_ns
         if self._silent:
             self._end_silence()
-        trades = self.microstructure.apply(batch, event.t_ns)
-        finished = self.candles.on_batch(event.t_ns, batch, trades)
+        trades = self.microstructure.apply(event.batch, event.t_ns)
+        finished = self.candles.on_batch(event.t_ns, event.batch, trades)
         if self.desk.watches_prices:
             self.desk.on_prices()
         if finished:
             self._on_candles(finished)
+        for signal in self.runner.on_trades(trades, self.now_ns // NS_PER_MS, self._strategy_failed):
+            self._on_signal(signal)
         self._take_revised()
 
     def _take_revised(self) -> None:

@@ -7,18 +7,18 @@ Friday is a holiday, and a session on a Saturday or Sunday belongs to the week o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Final
 
 from tradetui.domain.calendar import Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
-from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import INTERVALS, BarSource, Candle
 from tradetui.market.days import DAY_S
 from tradetui.market.history import History
 from tradetui.market.sessions import NS_PER_MS
+from tradetui.market.universe import Universe
 
 WEEK_S: Final = INTERVALS["1w"]
 MONTH_S: Final = INTERVALS["1M"]
@@ -29,17 +29,12 @@ NextSession = Callable[[int, date], date | None]
 """Slot and date to the date of the next session after it; None where nobody knows."""
 
 
-def sessions_of(calendar: Calendar, instruments: Sequence[Instrument]) -> NextSession:
-    """The calendar as `PeriodBars` asks it.
-
-    Args:
-        calendar: Sessions by segment.
-        instruments: By slot; the list of the run, which grows.
-    """
+def sessions_of(calendar: Calendar, universe: Universe) -> NextSession:
+    """The calendar as `PeriodBars` asks it, for the instruments of a run."""
 
     def following(slot: int, day: date) -> date | None:
         try:
-            return calendar.next_trading_day(segment_of(calendar, instruments[slot], day), day)
+            return calendar.next_trading_day(segment_of(calendar, universe.instruments[slot], day), day)
         except (CalendarUnknown, ValueError):
             return None
 

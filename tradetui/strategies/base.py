@@ -16,6 +16,7 @@ from typing import Protocol
 from tradetui.domain.market_data import Candle, interval_name
 from tradetui.domain.order import Side
 from tradetui.indicators import Spec, Value
+from tradetui.market.event_bars import EventBar
 from tradetui.market.history import Bars
 
 
@@ -140,11 +141,14 @@ class Strategy(ABC):
         name: Short name, as in the configuration and on the screen.
         title: In words.
         intervals: Bars it wants to be called with, seconds.
+        event_bars: Tick, volume and range bars it wants to be called with: ``100t``, ``50000v``, ``2.5r``; what
+            they are made of is in `market.event_bars`.
     """
 
     name: str
     title: str
     intervals: tuple[int, ...]
+    event_bars: tuple[str, ...] = ()
 
     @abstractmethod
     def indicators(self) -> Mapping[int, tuple[Spec, ...]]:
@@ -153,6 +157,10 @@ class Strategy(ABC):
     @abstractmethod
     def on_candle(self, ctx: Context, candle: Candle) -> Signal | None:
         """Judge a finished bar. The indicators of every interval already include bars that ended with it."""
+
+    def on_event_bar(self, ctx: Context, bar: EventBar) -> Signal | None:
+        """Judge a bar that what was traded has ended. Nothing unless a strategy says otherwise."""
+        return None
 
 
 def clip(value: float) -> float:
