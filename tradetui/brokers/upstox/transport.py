@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from tradetui import __version__
 from tradetui.brokers.upstox.endpoints import Endpoint
 from tradetui.brokers.upstox.hosts import Hosts
+from tradetui.brokers.upstox.pace import Pace
 from tradetui.brokers.upstox.permit import Permit, needs_permit, no_live_orders
 from tradetui.domain.errors import AuthError
 from tradetui.domain.secret import Secret
@@ -127,9 +128,11 @@ class _Wire(threading.local):
     """What a thread wants to be told about the request that it sends.
 
     Attributes:
+        sending: Called right before its first byte goes out.
         sent: Called when all of the request has been handed to the system.
     """
 
+    sending: Callable[[], None] | None = None
     sent: Callable[[], None] | None = None
 
 
@@ -166,6 +169,7 @@ class Transport:
     ) -> None:
         self._hosts = hosts
         self._permit = permit
+        self._pace = Pace()
         self._timeout = (connect_s, read_s)
         self._client: Any = None
         self._lock = threading.Lock()
@@ -201,14 +205,15 @@ class Transport:
                 raise AuthError("the HTTP client points at another host than this token's: nothing was sent")
         started = time.perf_counter()
         fields = None if form is None else list(form)
-        with self._permit(endpoint, self._hosts) if needs_permit(endpoint) else contextlib.nullcontext():
-            _wire.sent = sent
+        writes = needs_permit(endpoint)
+        with self._permit(endpoint, self._hosts) if writes else contextlib.nullcontext():
+            _wire.sent, _wire.sending = sent, self._pace.wait if writes else None
             try:
                 status, said, content = self._send(
                     client, endpoint, headers, dict(path), list(query), body, fields
                 )
             finally:
-                _wire.sent = None
+                _wire.sent = _wire.sending = None
         elapsed_ms = (time.perf_counter() - started) * 1000
         content_type = str(said.get("Content-Type") or "").lower()
         return RawReply(status, content, content_type, elapsed_ms, _seconds(said.get("Retry-After")))
@@ -339,7 +344,13 @@ def _pools() -> dict[str, Any]:
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
     class Tells:
-        """Asked for the answer, so the whole request is out."""
+        """Asked to send, so the first byte is about to leave; asked for the answer, so the whole request is out."""
+
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            told, _wire.sending = _wire.sending, None
+            if told is not None:
+                told()
+            return super().send(*args, **kwargs)  # type: ignore[misc]
 
         def getresponse(self, *args: Any, **kwargs: Any) -> Any:
             told, _wire.sent = _wire.sent, None
