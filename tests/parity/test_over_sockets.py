@@ -147,7 +147,10 @@ def content(records: list[Record]) -> list[bytes]:
     return [encode([record.t_ns, record.kind.value, record.data]) for record in records]
 
 
-async def test_the_recorded_inbox_replays_to_the_same_journal(shared_data: Path, tmp_path: Path) -> None:
+async def test_P_a_paper_run_of_a_recorded_day_is_its_replay_to_the_hash_of_orders_and_all(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """There is no separate back-test: the replay of a recording through a fresh engine is the offline run."""
     world = cut_out(shared_data / "feed" / "upstox_v3_2025-12-15", tmp_path / "world")
     options = SimOptions(replay=world, speed=None, auto_approve=True)
     async with SimulatorServer(options) as sim:
