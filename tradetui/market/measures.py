@@ -68,6 +68,7 @@ def measure(quotes: Quotes, micro: Microstructure, slots: I64, now_ns: int) -> M
     last, close, oi = px[:, Px.LTP], px[:, Px.CLOSE], px[:, Px.OI]
     # Until the first trade of a day the broker's bar is the last session's.
     today = day[:, Bar.TS_MS] >= micro.midnight_ms
+    traded = quotes.ltt_ms[slots] >= micro.midnight_ms
     opened, high, low = (np.where(today, day[:, column], 0.0) for column in (Bar.OPEN, Bar.HIGH, Bar.LOW))
     year_high, year_low = past.high_rupees[slots], past.low_rupees[slots]
     known = year_high > 0
@@ -82,7 +83,7 @@ def measure(quotes: Quotes, micro: Microstructure, slots: I64, now_ns: int) -> M
         seen=flow.volume[slots],
         unclassified=micro.unclassified(slots),
         relative_volume=past.volume.ratio(
-            slots, np.where(today, quotes.vtt[slots], 0), np.where(start_ms > 0, now_ms - start_ms, 0)
+            slots, np.where(traded, quotes.vtt[slots], 0), np.where(start_ms > 0, now_ms - start_ms, 0)
         ),
         day_position=of_day.range_position(last, low, high),
         gap_percent=of_day.percent_from(opened, close),

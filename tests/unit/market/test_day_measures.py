@@ -187,7 +187,10 @@ def test_the_last_sessions_bar_is_not_todays() -> None:
     batch.px[:, [Px.LTP, Px.CLOSE]] = 102.0, 100.0
     batch.qty[:, [Qty.LTT_MS, Qty.VTT]] = OPEN - 18 * 3_600_000, 9_000
     batch.day[:, [Bar.OPEN, Bar.HIGH, Bar.LOW, Bar.TS_MS]] = 101.0, 104.0, 100.0, MIDNIGHT - 86_400_000
+    micro.take_past(PastDaysEvent(OPEN * NS, 0, volume_by_minute=(500.0, 800.0)))
     micro.apply(batch, (OPEN - MINUTE) * NS)
     found = measure(quotes, micro, np.array([0]), (OPEN - MINUTE) * NS)
     for values in (found.day_position, found.gap_percent, found.vwap, found.relative_volume):
         assert math.isnan(values[0])
+    # Two minutes into the day, and still not traded: none of the usual volume.
+    assert measure(quotes, micro, np.array([0]), (OPEN + 2 * MINUTE) * NS).relative_volume.tolist() == [0.0]
