@@ -16,9 +16,13 @@ from tradetui.domain.errors import TransportError
 from tradetui.domain.events import HistoryEvent, PastDaysEvent
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import BarSource, Candle
+from tradetui.domain.thawing import encode_event
 from tradetui.market.universe import Universe
+from tradetui.storage.recording import RecordingWriter, RecordKind
 from tradetui.storage.store import Store
 from tradetui.wiring.day_context import DayContext, stored_past_days
+from tradetui.wiring.recordings import Recording
+from tradetui.wiring.replay import _moments
 
 TODAY = date(2026, 11, 20)
 NOW_NS = ns(TODAY, "10:00")
@@ -159,3 +163,17 @@ def test_a_replay_reads_what_an_account_has_stored(tmp_path: Path) -> None:
     (event,) = stored_past_days(tmp_path, "paper-x", [CALL, SHARE], NOW_NS)
     assert (event.slot, event.high_rupees, event.low_rupees) == (1, 120.0, 110.0)
     assert stored_past_days(tmp_path / "elsewhere", "paper-x", [SHARE], NOW_NS) == []
+
+
+def test_a_recorded_runs_figures_come_under_the_slots_of_the_replay(tmp_path: Path) -> None:
+    """A replay may give out slots in another order than the run that was recorded."""
+    path = tmp_path / "day.inbox.zst"
+    told = PastDaysEvent(NOW_NS, 0, 120.0, 80.0, 7.0, (1.0, 2.0))
+    writer = RecordingWriter(path)
+    writer.put(RecordKind.EVENT, NOW_NS, encode_event(told))
+    writer.close()
+    universe = Universe()
+    universe.add(CALL)
+    universe.add(SHARE)
+    recording = Recording(path, "run", TODAY, "paper", "x", {}, (SHARE,), writer.totals, whole=True)
+    assert [what for _, what in _moments([recording], universe)] == [replace(told, slot=1)]
