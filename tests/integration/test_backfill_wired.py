@@ -269,3 +269,46 @@ async def ended_quietly(engine: EngineBackfills, job: int) -> dict[str, Any]:
         await asyncio.gather(engine._task, return_exceptions=True)
     summary: dict[str, Any] = engine.state({"job": job})["summary"]
     return summary
+
+
+# --- expired contracts --------------------------------------------------------------------------------
+
+
+async def test_expired_contracts_need_the_plus_plan_and_that_is_said_politely(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="Plus plan") as caught:
+        await bench.fill(
+            symbols=("NIFTY",), expired="futures", first=date(2025, 11, 1), last=date(2025, 12, 10)
+        )
+    assert "leave --expired away" in caught.value.remedy
+
+
+async def test_expired_futures_and_options_come_under_their_own_expiry(bench: Bench) -> None:
+    bench.sim.faults.set("plus-plan")
+    span = {"symbols": ("NIFTY",), "first": date(2025, 11, 24), "last": date(2025, 11, 26)}
+    summary = await bench.fill(expired="futures", **span)
+    assert summary.complete
+    (future,) = summary.reports
+    assert future.bars > 0
+    known = bench.store.market_frame("SELECT key, symbol, expiry, kind FROM instruments").rows()
+    assert [(row[2], row[3]) for row in known] == [(date(2025, 11, 25), "FUT")]
+    assert known[0][0].count("|") == 1
+    assert (await bench.fill(expired="futures", **span)).total("requests") == 0
+    options = await bench.fill(expired="options", interval="15m", **span)
+    assert options.complete
+    assert len(options.reports) > 20
+    with pytest.raises(UsageError, match="nothing expired between"):
+        await bench.fill(symbols=("NIFTY",), expired="all", first=date(2025, 11, 26), last=date(2025, 11, 26))
+    with pytest.raises(UsageError, match="no 1h bars"):
+        await bench.fill(expired="futures", interval="1h", **span)
+
+
+async def test_bars_of_an_expired_contract_are_those_it_had_while_it_lived(bench: Bench) -> None:
+    bench.sim.faults.set("plus-plan")
+    await bench.fill(symbols=("NIFTY",), expired="futures", first=date(2025, 11, 24), last=date(2025, 11, 25))
+    frame = bench.store.market_frame("SELECT epoch_ms(start) AS ms, close, volume FROM bars ORDER BY 1")
+    async with SimulatorServer(SimOptions(day=date(2025, 11, 25), variant="wide")) as before:
+        key = str(bench.store.market_frame("SELECT key FROM instruments")["key"][0])
+        lived = before.venue.world.history(key, 60, date(2025, 11, 24), date(2025, 11, 24))
+    day_ms = lived[0].start_ms + 86_400_000 - 1
+    ours = [row for row in frame.rows() if row[0] <= day_ms - 3_600_000 * 10]
+    assert ours == [(bar.start_ms, bar.close, bar.volume) for bar in lived]

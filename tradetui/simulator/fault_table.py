@@ -194,6 +194,7 @@ _STREAMS: dict[str, FaultKind] = {
 }
 
 _HISTORY: dict[str, FaultKind] = {
+    "plus-plan": FaultKind("the account has the broker's Plus plan: expired contracts are served"),
     "history-429": FaultKind(
         "requests for past bars are too many (UDAPI10005); retry_after > 0 says so in a Retry-After header, seconds",
         {"retry_after": 0},

@@ -35,6 +35,7 @@ from tradetui.simulator.listeners import Listeners
 from tradetui.simulator.login import Login
 from tradetui.simulator.portfolio import PortfolioStream
 from tradetui.simulator.rest.candles import CandlesApi
+from tradetui.simulator.rest.expired import ExpiredApi
 from tradetui.simulator.rest.files import AssetFiles
 from tradetui.simulator.rest.funds import FundsApi
 from tradetui.simulator.rest.gtt import GttApi
@@ -277,6 +278,7 @@ class SimulatorServer:
             SeveralApi(state, venue),
             QuotesApi(state, venue),
             CandlesApi(state, venue),
+            ExpiredApi(state, venue),
             SessionsApi(state, calendar),
         ):
             api.add_routes(main.router)

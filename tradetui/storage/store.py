@@ -33,7 +33,7 @@ from tradetui.storage.past import Put, asked_days
 from tradetui.storage.questions import Past, look_at_whole
 from tradetui.storage.threads import LedgerThread, MarketThread
 from tradetui.storage.upkeep import Checked, check_open
-from tradetui.storage.writer import Figures, Load
+from tradetui.storage.writer import CLOSE_S, Figures, Load
 
 if TYPE_CHECKING:
     import polars as pl
@@ -189,12 +189,17 @@ class Store:
             problem="; ".join(problems),
         )
 
-    def close(self) -> None:
-        """Write what waits, then close both files."""
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Write what waits, then close both files.
+
+        Args:
+            timeout_s: Longest wait for each of them, seconds. Folding in the log of millions of new rows may take
+                longer than a run should take to end.
+        """
         if self._keeper is not None:
             self._keeper.stop()
-        self._ledger.stop()
-        self._market.stop()
+        self._ledger.stop(timeout_s)
+        self._market.stop(timeout_s)
 
     # --- waits for the writer -------------------------------------------------------------------------
 

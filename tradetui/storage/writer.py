@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0)
 _POISON_TRIES: Final = 2
-_CLOSE_S: Final = 8.0
+CLOSE_S: Final = 8.0
+"""How long the end of a run waits for a writer, seconds."""
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class Writer(threading.Thread):
             raise StorageError("the store is closed")
         return self._open.connection.cursor()
 
-    def stop(self, timeout_s: float = _CLOSE_S) -> None:
+    def stop(self, timeout_s: float = CLOSE_S) -> None:
         """Write what waits, close the file, end the thread."""
         self._stopping_by = time.monotonic() + timeout_s
         self._wake.set()

@@ -31,6 +31,8 @@ from tradetui.wiring.backfill.universe import NAMES, read_list
 
 STOPPED: Final = 130
 """Exit code after Ctrl-C or SIGTERM."""
+CLOSE_S: Final = 300.0
+"""Longest wait for the store at the end: millions of new rows are folded into its file then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ async def _backfill(
         stack.callback(synced.master.close)
         folder = place.account_dir(account.folder)
         store = await asyncio.to_thread(Store.open, folder, [])
-        stack.push_async_callback(asyncio.to_thread, store.close)
+        stack.push_async_callback(asyncio.to_thread, store.close, CLOSE_S)
         # What was spent is shared with every other process of the account, and outlives a kill.
         governor = Governor(folder=folder / BUDGET_FOLDER)
         api = UpstoxApi(

@@ -81,10 +81,10 @@ class CandlesApi:
         path = request.match_info
         instrument = one_key(path["key"], self._listed, malformed="UDAPI1021")
         unit, interval = _interval(path["unit"], path["interval"], _UNITS.keys())
-        last = _date(path["to"], "to_date")
+        last = date_of(path["to"], "to_date")
         span = _span_months(unit, interval)
         if "first" in path:
-            first = _date(path["first"], "from_date")
+            first = date_of(path["first"], "from_date")
             if last < first:
                 raise ApiError("UDAPI1015", property_path="to_date", invalid_value=path["to"])
             if span is not None and add_months(first, span) < last:
@@ -95,7 +95,7 @@ class CandlesApi:
         if last < first:
             return success({"candles": []})
         bars = self._finished(instrument, unit, interval, first, last)
-        return success({"candles": [_row(bar) for bar in reversed(bars)]})
+        return success({"candles": [bar_row(bar) for bar in reversed(bars)]})
 
     async def intraday(self, request: web.Request) -> web.Response:
         """Bars of the current session, the forming one first."""
@@ -105,7 +105,7 @@ class CandlesApi:
         today = ist_date(self._clock.now_ns())
         minutes = self._board.minutes(instrument.key, today)
         bars = aggregate(minutes, _UNITS[unit].seconds * interval)
-        return success({"candles": [_row(bar) for bar in reversed(bars)]})
+        return success({"candles": [bar_row(bar) for bar in reversed(bars)]})
 
     def _finished(
         self, instrument: Instrument, unit: str, interval: int, first: date, last: date
@@ -194,7 +194,12 @@ def _span_months(unit: str, interval: int) -> int | None:
     return next(span for most, span in _UNITS[unit].span_months if interval <= most)
 
 
-def _date(text: str, name: str) -> date:
+def date_of(text: str, name: str) -> date:
+    """A date of the path.
+
+    Raises:
+        ApiError: It is none.
+    """
     try:
         return date.fromisoformat(text) if len(text) == 10 else date.fromisoformat("")
     except ValueError as error:
@@ -212,7 +217,8 @@ def _date_text(number: int) -> str:
     return (_EPOCH + timedelta(days=number)).isoformat()
 
 
-def _row(bar: Candle) -> list[Any]:
+def bar_row(bar: Candle) -> list[Any]:
+    """A bar as the candle endpoints send it."""
     number, ms = divmod(bar.start_ms + _IST_MS, _DAY_MS)
     start = _date_text(number) + _WALL[ms // 60_000]  # bars start on whole minutes
     return [start, bar.open, bar.high, bar.low, bar.close, bar.volume, int(bar.oi)]

@@ -71,6 +71,7 @@ _MESSAGES = {
     "UDAPI1146": "The 'unit' is invalid",
     "UDAPI1147": "The 'interval' is invalid for this unit",
     "UDAPI1148": "The requested date range exceeds the limit for this interval",
+    "UDAPI1149": "This API is available with the Plus plan only",
     "UDAPI1154": "Access to this API is restricted. Use a registered static IP",
     "UDAPI1158": "Market orders without market protection are not allowed",
     "UDAPI1159": "The 'market_protection' must be -1 or between 1 and 25",

@@ -97,9 +97,9 @@ def make_listing(model: DailyModel, day: date) -> Listing:
     segments = [Segment.EQ_FNO_UNDERLYING if company.lot else Segment.EQ_OTHER for company in COMPANIES]
     # The last of them is the volatility index, which keeps the hours of options.
     segments += [Segment.INDEX] * (len(INDICES) - 1) + [Segment.INDEX_VOLATILITY]
-    contracts = [*_futures(model, day), *_options(model, day)]
+    contracts = contracts_on(model, day)
     for contract in contracts:
-        rows.append(_contract_row(model, contract, day))
+        rows.append(contract_row(model, contract, day))
         segments.append(_segment_of(contract, day))
     return Listing(
         day=day,
@@ -112,6 +112,11 @@ def make_listing(model: DailyModel, day: date) -> Listing:
         at={row["instrument_key"]: at for at, row in enumerate(rows)},
         quiet_rows=_quiet_rows(day),
     )
+
+
+def contracts_on(model: DailyModel, day: date) -> list[Contract]:
+    """Futures, then options, that are listed on a day."""
+    return [*_futures(model, day), *_options(model, day)]
 
 
 def _share_row(company: Company, tick: float) -> MasterRow:
@@ -180,7 +185,8 @@ def _segment_of(contract: Contract, day: date) -> Segment:
     return Segment.FNO_NEAR_FUTURE
 
 
-def _contract_row(model: DailyModel, contract: Contract, day: date) -> MasterRow:
+def contract_row(model: DailyModel, contract: Contract, day: date) -> MasterRow:
+    """The instrument file's row of a contract on a day."""
     on_index = contract.asset >= N_SHARES
     terms: Index | Company = INDICES[contract.asset - N_SHARES] if on_index else COMPANIES[contract.asset]
     when = f"{contract.expiry:%d %b %y}".upper()

@@ -67,6 +67,23 @@ class Past:
             minutes += bars if interval_s == 60 else _joined(bars, interval_s, session.start_ns // 1_000_000)
         return minutes
 
+    def contract_bars(
+        self, last_session: Session, row: int, interval_s: int, first: date, last: date
+    ) -> list[Candle]:
+        """Bars of a contract that has expired, oldest first; its last session is among them.
+
+        Args:
+            last_session: The session in which it expired.
+            row: Its row in that session's listing.
+            interval_s: 60, or 86,400 for sessions.
+            first: First day, inclusive.
+            last: Last day, inclusive.
+        """
+        found = self._listed(last_session, row, first, min(last, last_session.day))
+        if interval_s >= _DAY_S:
+            return [_whole(session, at, self._seed) for session, at in found]
+        return [bar for session, at in found for bar in self.minute_bars(session, at, 0, session.minutes)]
+
     def minute_bars(
         self, session: Session, row: int, first: int, stop: int, source: BarSource = BarSource.BROKER
     ) -> list[Candle]:

@@ -26,6 +26,7 @@ from tradetui.simulator.worlds.books import Touch, depth
 from tradetui.simulator.worlds.calm import OpenInterest, book_terms, quote_pace
 from tradetui.simulator.worlds.crowd import Crowd
 from tradetui.simulator.worlds.daily import ASSETS, FIRST_YEAR, N_SHARES, DailyModel, working_calendar
+from tradetui.simulator.worlds.expired import ExpiredContracts
 from tradetui.simulator.worlds.inference import to_instrument
 from tradetui.simulator.worlds.messages import live_message, put_book, put_greeks, state_message
 from tradetui.simulator.worlds.past import Past
@@ -183,6 +184,11 @@ class SyntheticWorld:
         if row is None or not self._allowed[row]:
             return ()
         return self._past.bars(self._session, row, interval_s, first, min(last, self._session.day))
+
+    @property
+    def expired(self) -> ExpiredContracts:
+        """Contracts that have expired."""
+        return ExpiredContracts(self._model, self._past)
 
     def minutes(self, key: str, day: date) -> Sequence[Candle]:
         """Finished minutes of the running session."""

@@ -116,7 +116,8 @@ class Backfiller:
         chosen = await asyncio.to_thread(self.choose, ask)
         summary.account, summary.unknown = self._account, chosen.unknown
         summary.first, summary.last = self.dates(ask)
-        instruments, keys = chosen.instruments, {}
+        instruments = chosen.instruments
+        keys: dict[tuple[str, date | None], str] = {}
         if ask.expired:
             found = await expired_contracts(
                 self._api,
@@ -126,7 +127,7 @@ class Backfiller:
                 summary.last,
                 ist_date(self._clock.now_ns()),
             )
-            instruments, keys = [one for one, _ in found], {one.key: key for one, key in found}
+            instruments, keys = [one for one, _ in found], {(one.key, one.expiry): key for one, key in found}
         wanted = Wanted(
             tuple(instruments), ask.interval, summary.first, summary.last, ask.verify, ask.replace, keys
         )

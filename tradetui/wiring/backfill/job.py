@@ -88,7 +88,7 @@ class Wanted:
         first, last: Dates, both included.
         verify: Ask for what is settled too, and compare.
         replace: The broker's figures take the place of stored ones that differ.
-        keys: Keys to ask for instead of an instrument's own: expired contracts have other ones at the broker.
+        keys: By key and expiry, what to ask for instead of the key: expired contracts have another at the broker.
     """
 
     instruments: tuple[Instrument, ...]
@@ -97,7 +97,7 @@ class Wanted:
     last: date
     verify: bool = False
     replace: bool = False
-    keys: Mapping[str, str] | None = None
+    keys: Mapping[tuple[str, date | None], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,8 @@ class Job:
             report.troubles[words] += 1
             self._tell({"event": "retry", "symbol": report.symbol, "why": words, "wait_s": wait_s})
 
-        key = (wanted.keys or {}).get(piece.instrument.key, piece.instrument.key)
+        own = piece.instrument
+        key = (wanted.keys or {}).get((own.key, own.expiry), own.key)
         try:
             answer = await self._client.fetch(key, wanted.interval, piece.first, piece.last, trouble)
         finally:
