@@ -126,6 +126,31 @@ def test_official_close_is_never_in_a_bar(recording: Recording, outcome: Outcome
     assert outcome.builder.outside == 27  # post-close trades, all of shares
 
 
+def test_closes_of_the_recorded_day_are_those_of_the_exchanges_report(
+    recording: Recording, outcome: Outcome, shared_data: Path
+) -> None:
+    """Our day closes with the report's last trade; the official close of the feed is the report's close."""
+    table = pl.read_csv(
+        shared_data / "bhavcopy" / "sec_bhavdata_full_2025-12-15.csv.gz", infer_schema_length=0
+    )
+    names = {"INE118H01025": "BSE", "INE027H01010": "MAXHEALTH", "INE01EA01019": "VMM"}
+    for slot, key in enumerate(recording.keys):
+        symbol = names.get(key.partition("|")[2])
+        if symbol is None:
+            continue
+        (told,) = table.filter((pl.col("SYMBOL") == symbol) & (pl.col("SERIES") == "EQ")).to_dicts()
+        own, broker = (
+            next(c for c in outcome.finished if (c.slot, c.interval_s, c.source) == (slot, 86_400, source))
+            for source in (BarSource.TICKS, BarSource.BROKER)
+        )
+        assert own.close == float(told["LAST_PRICE"])
+        assert broker.close == outcome.quotes.official_close[slot] == float(told["CLOSE_PRICE"])
+        assert (broker.open, broker.high, broker.low) == tuple(
+            float(told[f"{name}_PRICE"]) for name in ("OPEN", "HIGH", "LOW")
+        )
+        assert own.volume == pytest.approx(float(told["TTL_TRD_QNTY"]), rel=0.0003)
+
+
 def test_minutes_against_the_brokers(recording: Recording, outcome: Outcome) -> None:
     """All 2,486 minutes of the broker agree in every field; 21 more bars exist, and 2,349 were right at once.
 
