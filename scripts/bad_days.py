@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-_CASES = re.compile(r"^test_((?:[ofrt]\d{1,2}_)+)", re.IGNORECASE)
+_CASES = re.compile(r"^test_((?:[ofr]\d{1,2}_)+)", re.IGNORECASE)
+_SET = re.compile(r"^test_[TPL]_")
 _PROPERTY = re.compile(r"^test_property_([a-z]+)_")
 
 CASES: Final[dict[str, tuple[str, str]]] = {
@@ -88,17 +89,53 @@ CASES: Final[dict[str, tuple[str, str]]] = {
         "a clear login prompt without restart; no order is tried",
     ),
     "R8": ("positions over night", "average price and product are kept"),
+    "F1": (
+        "frames stop while pings and pongs go on",
+        "an alarm in open hours only; REST tells whose fault it is; no storm of reconnects when the market is shut",
+    ),
     "F2": ("the feed stalls without pongs, or drops", "back within seconds"),
-    "F3": ("the feed reconnects", "every subscription again, with a fresh authorisation"),
+    "F3": (
+        "the feed reconnects",
+        "every subscription in every mode again, inside the limits, with a fresh authorisation each time",
+    ),
     "F4": ("the snapshot after a reconnect", "replaces the book; no ghost levels"),
+    "F5": ("frames were missed", "the bars are marked, and mended with the broker's own"),
     "F6": ("senseless numbers, unknown words, broken frames", "no crash; counted; the last good value stays"),
+    "F7": (
+        "a new subscription is answered with a quote out of a cache",
+        "as old as its last trade: a MARKET order is refused",
+    ),
+    "F8": (
+        "a burst of 50,000 frames",
+        "memory stays bounded; drops are counted and shown; orders go as before",
+    ),
     "F9": ("the clock steps by two hours in mid-session", "timers, bars and ages stay right"),
     "F10": ("token revoked in mid-stream; 401, 403, 423, 429", "each its own behaviour"),
+    "F11": (
+        "the day's volume comes in two steps, frames come twice or in the wrong order",
+        "volume never counts twice and is never negative",
+    ),
+    "F12": (
+        "prices of the pre-open, the closing auction and after the close",
+        "never a last price for stops, targets or bars",
+    ),
 }
 """Case -> what happens, what must hold."""
 
-ELSEWHERE: Final = frozenset({"F1", "F5", "F7", "F8", "F11", "F12"})
-"""Cases of the feed that are no part of this page."""
+SETS: Final[dict[str, str]] = {
+    "T_minutes": "the right number of one-minute bars for the date and the segment",
+    "T_last_30_minute_bar": "the last half-hour bar of a session that is no multiple of it",
+    "T_derivatives_close": "derivatives close at 15:40",
+    "T_muhurat": "Muhurat trading",
+    "T_weekend": "sessions on a weekend",
+    "T_mcx": "the evening of the commodity exchange",
+    "T_implied_volatility": "implied volatility at 15:29 of an expiry day",
+    "T_holiday_shifted_expiry": "an expiry that a holiday moves",
+    "P_streaming": "an indicator fed bar by bar says what it says of the whole series",
+    "P_lookahead": "what was said does not change when the future is cut off",
+    "P_warmup": "no value before an indicator is warm, and one from then on",
+}
+"""Beginning of test names (``test_T_minutes_...``) -> what holds of time (T), of sameness (P) and of long runs (L)."""
 
 PROPERTIES: Final[dict[str, str]] = {
     "sum": "a position is the sum of its fills, in any order and with any duplication",
@@ -171,6 +208,24 @@ def rows() -> list[list[str]]:
         [case, what, holds, " ".join(seen[:1].upper() + seen[1:] for seen in tests[case].seen)]
         for case, (what, holds) in CASES.items()
     ]
+
+
+def set_tests(root: Path = ROOT) -> dict[str, list[str]]:
+    """Beginning of a name in `SETS` -> the tests whose names begin so; all others of T, P and L under an empty one."""
+    out: dict[str, list[str]] = {name: [] for name in (*SETS, "")}
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        for name, _ in _tests(path):
+            if not _SET.match(name):
+                continue
+            which = next((known for known in SETS if name.startswith(f"test_{known}")), "")
+            out[which].append(name)
+    return out
+
+
+def set_rows() -> list[list[str]]:
+    """The page's table of time, sameness and long runs: what holds, and the tests."""
+    tests = set_tests()
+    return [[words, ", ".join(f"`{one}`" for one in tests[name])] for name, words in SETS.items()]
 
 
 def property_rows() -> list[list[str]]:

@@ -353,6 +353,11 @@ def property_table() -> str:
     return table(["What holds for every input", "Tests"], bad_days.property_rows())
 
 
+def set_table() -> str:
+    """What must hold of time, sameness and long runs, and the tests."""
+    return table(["What holds", "Tests"], bad_days.set_rows())
+
+
 def indicators() -> str:
     """Every indicator by family: parameters with defaults, inputs, outputs, bars without a value."""
     from tradetui.indicators import REGISTRY, spec
@@ -399,6 +404,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "tables": tables,
     "bad-days": bad_day_table,
     "properties": property_table,
+    "time-and-sameness": set_table,
     "performance": performance.render,
     "indicators": indicators,
 }

@@ -297,6 +297,7 @@ class Engine:
                 self.desk.disarm("the feed is down")
         elif up:
             self._silent, self._up_since_ns = False, event.t_ns
+            self.liveness.skip(event.t_ns)
             if self._down_since_ns:
                 self.candles.mark_gap(self._down_since_ns, event.t_ns)
                 self._down_since_ns = 0
@@ -310,8 +311,7 @@ class Engine:
     def _watch_silence(self, t_ns: int) -> None:
         """A stream that is connected but silent while the market trades is as good as down."""
         if self.feed.state is not FeedState.UP or self._silent:
-            self.liveness.skip(t_ns)
-            return
+            return  # when frames flow again on the same line, all of it was a quiet time, and is learned
         # A connection that was just made has not been silent for as long as the one before it was down.
         heard_ns = max(self.last_frame_ns, self._up_since_ns)
         if t_ns - heard_ns <= self.settings.silence_s * SECOND or self._explained(t_ns, heard_ns):
@@ -338,8 +338,7 @@ class Engine:
 
     def _explained(self, t_ns: int, heard_ns: int) -> bool:
         """Whether a silence means nothing: the market is shut, or what is streamed is that quiet."""
-        known = self.last_frame_ns > self._up_since_ns  # on this connection
-        quiet = known and self.liveness.missing(t_ns, heard_ns) < MISSING_STREAM
+        quiet = heard_ns > self._up_since_ns and self.liveness.missing(t_ns, heard_ns) < MISSING_STREAM
         return quiet or not self._anything_trades()
 
     def _anything_trades(self) -> bool:

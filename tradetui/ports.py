@@ -85,6 +85,10 @@ class PlannedFeed(Feed, Protocol):
         """Keys subscribed at least so many seconds ago that were never answered."""
         ...
 
+    def key_use(self) -> Sequence[tuple[str, int, int]]:
+        """Mode, instruments streamed in it, and how many may be; the richest mode first."""
+        ...
+
     def over_limit_keys(self) -> tuple[str, ...]:
         """Keys for which the limits leave no room."""
         ...

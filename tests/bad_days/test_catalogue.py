@@ -7,6 +7,7 @@ import pytest
 from scripts import bad_days
 
 TESTS = bad_days.found()
+SETS = bad_days.set_tests()
 
 
 @pytest.mark.parametrize("case", [*bad_days.CASES, *bad_days.PROPERTIES])
@@ -20,7 +21,12 @@ def test_every_bad_day_says_what_the_user_sees(case: str) -> None:
 
 
 def test_no_test_names_a_case_that_nobody_knows() -> None:
-    assert set(TESTS) - bad_days.ELSEWHERE == {*bad_days.CASES, *bad_days.PROPERTIES}
+    assert set(TESTS) == {*bad_days.CASES, *bad_days.PROPERTIES}
+
+
+@pytest.mark.parametrize("name", list(bad_days.SETS))
+def test_everything_that_must_hold_of_time_sameness_and_long_runs_is_a_named_test(name: str) -> None:
+    assert SETS[name], f"no test is called test_{name}..."
 
 
 def test_names_and_docstrings_are_read_as_written() -> None:

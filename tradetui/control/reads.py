@@ -12,6 +12,7 @@ from tradetui.control.rows import Row, fill_row, gtt_row, holding_row, moment, o
 from tradetui.domain.errors import TradeTuiError
 from tradetui.domain.events import AccountSnapshot
 from tradetui.domain.position import Position
+from tradetui.ports import PlannedFeed
 from tradetui.risk.breakers import Span, limit_of
 
 RECONCILE_S: Final = 20.0
@@ -54,6 +55,7 @@ async def status(host: Host, args: Args) -> dict[str, Any]:
         "armed_until": moment(books.armed_until_ns) if books.armed_until_ns > engine.now_ns else None,
         "feed": "silent" if engine.silent else engine.feed.state.value,
         "feed_reason": engine.feed.reason,
+        **stream_state(host),
         "journal_problem": books.journal_problem,
         "account_problem": books.manager.account_trouble,
         **_store(host),
@@ -78,6 +80,25 @@ def _store(host: Host) -> dict[str, Any]:
         "store_flush_ms": round(load.flush_ms, 1),
         "store_flushed_ago_s": None if ago is None else round(ago, 1),
         "store_problem": load.problem,
+    }
+
+
+def stream_state(host: Host) -> dict[str, Any]:
+    """How the stream does: what is streamed how, what is silent, and what was dropped or odd."""
+    feed = host.parts.feed
+    planned = feed if isinstance(feed, PlannedFeed) else None
+    asked = sum(host.engine.prices.asked(slot) is not None for slot in range(len(host.engine.universe)))
+    return {
+        "streamed": [
+            {"mode": mode, "used": used, "limit": limit}
+            for mode, used, limit in (planned.key_use() if planned is not None else ())
+        ],
+        "not_streamed": len(planned.over_limit_keys()) if planned is not None else 0,
+        "prices_by_rest": asked,
+        "feed_counters": dict(feed.counters()),
+        "out_of_order": host.engine.quotes.out_of_order,
+        "from_future": host.engine.quotes.from_future,
+        "late_trades": host.engine.candles.late,
     }
 
 

@@ -313,6 +313,10 @@ class Health:
     rss_mb: float = 0.0
     stored_rows: int = 0
     store_queue: int = 0
+    odd: tuple[tuple[str, int], ...] = ()
+    """Counts of what was dropped or odd, by name; only those that are not zero."""
+    silence: str = ""
+    """What the present silence of the whole stream is, in words; empty while there is none."""
     store_dropped: int = 0
     store_lag_s: float = 0.0
     store_problem: str = ""

@@ -28,6 +28,7 @@ from tradetui.runtime.day_end import day_stats
 from tradetui.runtime.interest import Interest
 from tradetui.runtime.lists import keep_lists
 from tradetui.runtime.mending import Mending
+from tradetui.runtime.oddities import oddities
 from tradetui.runtime.outside import KillWatch
 from tradetui.runtime.pump import Pump
 from tradetui.runtime.supervision import Supervision
@@ -452,6 +453,7 @@ class Runtime:
             "max_loop_lag_ms": round(self.lag.max_ms, 2),
             "rss_mb": round(rss_mb(), 1),
             "journal_sha256": self.parts.journal.content.hexdigest(),
+            "odd": oddities(self),
         }
 
 

@@ -30,6 +30,7 @@ from tradetui.domain.view import (
 from tradetui.indicators import Columns, Spec
 from tradetui.runtime.gauges import risk_gauges
 from tradetui.runtime.measures import MeasuresKept, profile_view
+from tradetui.runtime.oddities import key_gauges, oddities
 from tradetui.runtime.telemetry import budget_gauges, rss_mb
 from tradetui.storage.writer import Load
 
@@ -325,7 +326,7 @@ class ViewBuilder:
         """The order account's windows, and the fullest read endpoint. Looked at with every tenth snapshot."""
         budgets = self._runtime.parts.budgets
         if budgets is not None and (self._seq % _SLOW_EVERY == 1 or not self._budget_rows):
-            self._budget_rows = budget_gauges(budgets())
+            self._budget_rows = budget_gauges(budgets()) + key_gauges(self._runtime)
         return self._budget_rows
 
     def _health(self) -> Health:
@@ -348,6 +349,8 @@ class ViewBuilder:
             store_dropped=load.dropped,
             store_lag_s=load.lag_s,
             store_problem=load.problem,
+            odd=tuple((name, count) for name, count in oddities(runtime).items() if count),
+            silence=runtime.supervision.verdict,
         )
 
 

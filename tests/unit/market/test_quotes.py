@@ -115,7 +115,7 @@ def test_a_snapshot_replaces_even_by_zeros(rows: int) -> None:
     quotes.apply(frame(trade(99, OPEN + 9, 520), kind=FrameKind.SNAPSHOT, rows=rows), (OPEN + 10) * NS)
     assert (quotes.oi[0], quotes.tsq[0], quotes.vtt[0], quotes.ltp[0]) == (0, 0, 520, 99)
     assert not quotes.depth[0].any()
-    # One of prices only says nothing about the book.
+    # One of prices alone leaves no book: nobody would tell when it changes.
     quotes.apply(
         frame(px(Px.OI, 5.0), lambda b: b.depth.__setitem__(0, 4.0), mask=Has.FULL | Has.DEPTH), OPEN * NS
     )
@@ -123,7 +123,7 @@ def test_a_snapshot_replaces_even_by_zeros(rows: int) -> None:
         frame(trade(98, OPEN + 11), mask=Has.LTPC, kind=FrameKind.SNAPSHOT, rows=rows), (OPEN + 12) * NS
     )
     assert quotes.oi[0] == 5
-    assert quotes.depth[0].all()
+    assert not quotes.depth[0].any()
 
 
 def test_out_of_order_is_counted_and_not_merged(rows: int) -> None:

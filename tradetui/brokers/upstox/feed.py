@@ -53,7 +53,17 @@ order waited for 50 ms where it now waits for four (`bench orders` on a busy mac
 _LARGE_FRAME: Final = 8192
 """Bytes from which on others get a turn between decoding a frame and handing it on: half the wait of an order."""
 _LOGGED_BAD_FRAMES: Final = 5
-_COUNTED: Final = ("frames", "ticks", "dropped", "reconnects", "bad_frames", "oversize", "texts", "refusals")
+_COUNTED: Final = (
+    "frames",
+    "ticks",
+    "dropped",
+    "reconnects",
+    "bad_frames",
+    "oversize",
+    "duplicates",
+    "texts",
+    "refusals",
+)
 _REFUSED_EXTRA: Final = 3
 """Refusals in a row after which one connection less is planned with."""
 
@@ -117,6 +127,7 @@ class UpstoxFeed:
         self._connections: list[Connection | None] = [None] * budget.lanes
         self._up_since_s: list[float | None] = [None] * budget.lanes
         self._lost_ns = [0] * budget.lanes
+        self._last_raw = b""
         self._extras: dict[int, asyncio.Task[None]] = {}
         self._sink: EventSink | None = None
         self.received_ns = 0
@@ -219,7 +230,7 @@ class UpstoxFeed:
 
         ``frames`` taken off the wire, ``ticks`` handed on, ``dropped`` (always 0: back-pressure goes to the
         socket), ``reconnects``, ``bad_frames`` (not feed messages), ``oversize`` (too large for one; counted
-        among the bad ones too), ``bad_rows`` (ticks with a group that could not be true), ``unknown_keys``,
+        among the bad ones too), ``duplicates`` (the very bytes of the frame before), ``bad_rows`` (ticks with a group that could not be true), ``unknown_keys``,
         ``unknown_types``, ``texts`` (text frames), ``refusals`` (requests that the broker refused in words),
         ``lowered`` and ``over_limit`` (keys that do not fit the broker's limits in their mode, or at all).
         """
@@ -392,6 +403,8 @@ class UpstoxFeed:
         """Stamp, record and hand on what a frame holds."""
         if decoded.server_ms and self._on_server_time is not None:
             self._on_server_time(decoded.server_ms)
+        self._count["duplicates"] += raw == self._last_raw
+        self._last_raw = raw
         t_ns = self.last_message_ns = self._clock.now_ns()
         if self._on_frame is not None:
             self._on_frame(t_ns, raw)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Final
+from typing import Final, NamedTuple
 
 from tradetui.brokers.upstox.key_budget import (
     D30,
@@ -36,11 +36,10 @@ _DOWN_FIRST: Final = (LTPC, GREEKS, FULL, D30)
 _UP_FIRST: Final = (D30, FULL, GREEKS, LTPC)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
+class KeyUse(NamedTuple):
     """Keys of one mode that are streamed, and how many may be."""
 
-    mode: FeedMode
+    mode: str
     used: int
     limit: int
 
@@ -231,7 +230,7 @@ class Subscriptions:
         plan = self.plan
         used = Counter(plan.modes.values())
         return tuple(
-            KeyUse(mode, used[mode], self._budget.limit(mode, mixed=plan.mixed) * self._lanes)
+            KeyUse(mode.value, used[mode], self._budget.limit(mode, mixed=plan.mixed) * self._lanes)
             for mode in _UP_FIRST
             if used[mode]
         )

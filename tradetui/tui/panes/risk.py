@@ -28,6 +28,14 @@ _SHORT: Final = (
     ("Month drawdown", "Month loss"),
     ("Unknown orders", "UNKNOWN"),
 )
+_ODD: Final = {
+    "bad_rows": "bad",
+    "unknown_keys": "unknown",
+    "out_of_order": "late",
+    "duplicates": "twice",
+    "asked_by_rest": "by REST",
+    "over_limit": "left out",
+}
 _ROOMY: Final = 38
 """Least width of a column with long names."""
 _TWO_COLUMNS: Final = 50
@@ -88,6 +96,7 @@ def _facts(frame: Frame) -> list[Line]:
             (f"{fmt.compact(health.ticks)} ticks", "text"),
             (f"  lost {bad}", "error" if bad else "dim"),
             (f"  reconnects {health.reconnects}", "warn" if health.reconnects else "dim"),
+            *_odd(frame),
         ),
         (
             (" funds ", "dim"),
@@ -117,6 +126,13 @@ def _store_trouble(health: Health) -> Line:
     if health.store_dropped:
         out += ((f"  {health.store_dropped} dropped", "warn"),)
     return out
+
+
+def _odd(frame: Frame) -> tuple[Span, ...]:
+    """What else was odd, in a word each; a reconnect and a drop are said already."""
+    health = frame.snap.health
+    said = [f"  {_ODD[name]} {count}" for name, count in health.odd if name in _ODD]
+    return (("".join(said), "warn"),) if said else ()
 
 
 def _one_column(frame: Frame, gauges: list[Gauge], width: int) -> list[Line]:
