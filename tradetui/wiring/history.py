@@ -14,7 +14,8 @@ from tradetui.domain.calendar import Calendar, day_start_ns, ist_date, segment_o
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import HistoryEvent
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import Candle
+from tradetui.domain.market_data import INTERVALS, Candle
+from tradetui.market.periods import PERIODS, fold_days, start_ms_of
 from tradetui.market.universe import Universe
 from tradetui.market.warmup import fold_minutes
 from tradetui.ports import Clock
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 
 SESSIONS: Final = 5
 """Past sessions of minutes: 375 x 5 minutes warm a one-hour indicator of 26 bars."""
-DAYS: Final = 300
-"""Calendar days of daily bars."""
-_FOLDED: Final = (300, 900, 3600)
+DAYS: Final = 3 * 365
+"""Calendar days of daily bars: 36 months and 156 weeks, one request."""
 _DAY_S: Final = 86_400
+_FOLDED: Final = tuple(seconds for seconds in INTERVALS.values() if 60 < seconds < _DAY_S)
 _MS: Final = 1_000_000
 
 
@@ -72,7 +73,13 @@ class HistoryLoader:
             folded = fold_minutes(minutes, interval_s, lambda day: self._start_ms(instrument, day))
             done = [bar for bar in folded if bar.start_ms + interval_s * 1000 <= now_ns // _MS]
             events.append(self._event(slot, interval_s, done, now_ns))
-        events.append(self._event(slot, _DAY_S, [_at(bar, slot) for bar in days], now_ns))
+        days = [_at(bar, slot) for bar in days]
+        events.append(self._event(slot, _DAY_S, days, now_ns))
+        for interval_s in PERIODS:
+            # The running week is made of its days when it ends; it is not history yet.
+            running_ms = start_ms_of(today, interval_s)
+            past = [bar for bar in fold_days(days, interval_s) if bar.start_ms < running_ms]
+            events.append(self._event(slot, interval_s, past, now_ns))
         return [event for event in events if event.candles]
 
     async def _past_minutes(self, instrument: Instrument, first: date, last: date) -> list[Candle]:

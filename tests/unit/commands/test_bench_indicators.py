@@ -6,6 +6,7 @@ import pytest
 
 from tradetui.commands.bench import BENCHES, BenchOptions
 from tradetui.commands.bench import indicators as bench
+from tradetui.indicators import parse_spec
 
 
 def test_a_small_run_has_every_figure_and_equals_talib_to_the_bit() -> None:
@@ -20,7 +21,7 @@ def test_a_small_run_has_every_figure_and_equals_talib_to_the_bit() -> None:
 
 
 def test_a_value_that_differs_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "SPECS", (*bench.SPECS[:-1], bench.parse_spec("ema(21)")))
+    monkeypatch.setattr(bench, "SPECS", (*bench.SPECS[:-1], parse_spec("ema(21)")))
     result = bench.bench(BenchOptions("indicators", instruments=2))
     assert result.figures["bit_equal"] == 0.0
     assert "bit_equal" in result.missed
