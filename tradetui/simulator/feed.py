@@ -149,6 +149,12 @@ class FeedHub:
             # Writes that meet no full buffer never give the loop a turn: let pongs and requests through.
             await asyncio.sleep(0)
 
+    async def broadcast(self, data: bytes) -> None:
+        """Send a frame that was made elsewhere to everybody who asked for anything; waits for slow clients."""
+        for connection in tuple(self._connections):
+            if connection.modes:
+                await connection.send(data)
+
     async def refresh(self) -> None:
         """Send everybody the current state as live data, after the world skipped a stretch of time."""
         self._ts_ms = max(self._ts_ms, self._clock.now_ns() // _MS)

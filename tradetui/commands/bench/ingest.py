@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradetui.commands.bench import BenchOptions
 from tradetui.commands.bench.report import Result
+from tradetui.commands.bench.server import FEEDS_A_FRAME, session_open_ns
 from tradetui.domain.errors import TradeTuiError
 
 if TYPE_CHECKING:
@@ -32,9 +33,18 @@ if TYPE_CHECKING:
     from tradetui.runtime.core import Runtime
     from tradetui.wiring.parts import Parts
 
-LIMITS: Final = {"dropped": 0.0, "tick_to_state_p99_ms": 20.0, "engine_cpu_pct": 60.0}
+LIMITS: Final = {
+    "dropped": 0.0,
+    "tick_to_state_p99_ms": 10.0,
+    "engine_cpu_pct": 60.0,
+    "loop_lag_p99_ms": 10.0,
+}
 """What the figures must not exceed."""
-FEEDS_A_FRAME: Final = 100
+SHORT_BY: Final = 0.01
+"""Share of the offered updates that may be taken later than they should: the schedule's ends are not sharp."""
+RAMP: Final = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+"""Rates tried after the measured stretch, as multiples of the asked one, until one is not sustained."""
+RAMP_S: Final = 4.0
 SETTLE_S: Final = 2.0
 """Between the first frames and the measured stretch: snapshots, first pages, caches."""
 PATIENCE_S: Final = 30.0
@@ -63,6 +73,12 @@ class Schedule:
     feeds: int
     first_ms: int
     end_ms: int
+
+    @classmethod
+    def after(cls, meter: Meter, start_ns: int, frame_ns: float, seconds: float) -> Schedule:
+        """A stretch that begins a moment after the newest stamp."""
+        first_ms = meter.newest_ms + 100
+        return cls(start_ns, frame_ns, FEEDS_A_FRAME, first_ms, first_ms + round(seconds * 1000))
 
     @property
     def offered(self) -> int:
@@ -105,6 +121,13 @@ class Meter:
     newest_ms: int = 0
     snapshots: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def measure(self, schedule: Schedule) -> None:
+        """Begin to count what belongs to a stretch."""
+        self.taken = self.first_ns = self.last_ns = 0
+        self.latencies_ms = []
+        self.over.clear()
+        self.schedule = schedule
 
     def heard(self, event: Event, _outcome: Outcome) -> None:
         """The runtime has worked an event off: state, bars and store have it."""
@@ -161,9 +184,15 @@ class Server:
     Args:
         options: What to offer.
         unlimited: It takes any number of requests.
+        prepared: Its frames are ready made; it can begin anew at other rates.
+
+    Attributes:
+        main: Base address of its REST host.
+        start_ns: Exchange time of the schedule's first frame.
+        frame_ns: Between two frames.
     """
 
-    def __init__(self, options: BenchOptions, *, unlimited: bool = False) -> None:
+    def __init__(self, options: BenchOptions, *, unlimited: bool = False, prepared: bool = False) -> None:
         # A minute ends well inside the measured stretch, so that bars close while it is measured.
         into_s = _MINUTES_IN * 60 - SETTLE_S - min(0.4 * options.seconds, 50.0)
         numbers = (str(options.instruments), str(options.rate), str(into_s))
@@ -174,6 +203,7 @@ class Server:
                 "tradetui.commands.bench.server",
                 *numbers,
                 *(["open"] if unlimited else []),
+                *(["prepared"] if prepared else []),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -181,6 +211,8 @@ class Server:
             start_new_session=True,
         )
         self.main = str(self._answer()["main"])
+        self.prepared = prepared
+        self.start_ns, self.frame_ns = session_open_ns(), FEEDS_A_FRAME * 1e9 / max(options.rate, 1)
 
     def begin(self) -> int:
         """Start its clock; returns what turns the exchange's clock into the machine's, ns."""
@@ -188,7 +220,19 @@ class Server:
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
         clocks = self._answer()
+        self.start_ns, self.frame_ns = (
+            clocks.get("start_ns", self.start_ns),
+            clocks.get("frame_ns", self.frame_ns),
+        )
         return int(clocks["monotonic_ns"]) - int(clocks["exchange_ns"])
+
+    def again(self, rate: int) -> None:
+        """Begin a new schedule."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"rate {rate}\n")
+        self._process.stdin.flush()
+        schedule = self._answer()
+        self.start_ns, self.frame_ns = schedule["start_ns"], schedule["frame_ns"]
 
     def stop(self) -> None:
         """End it."""
@@ -215,7 +259,8 @@ class Server:
 
 @contextlib.contextmanager
 def _server(options: BenchOptions) -> Iterator[Server]:
-    server = Server(options)
+    # The ready-made frames are of full mode, a hundred instruments each.
+    server = Server(options, prepared=options.mode == "full" and options.instruments % FEEDS_A_FRAME == 0)
     try:
         yield server
     finally:
@@ -236,7 +281,11 @@ async def _measure(options: BenchOptions, folder: Path, server: Server) -> tuple
             meter.exchange_to_monotonic_ns = await asyncio.to_thread(server.begin)
             await _or_raise(_until(lambda: meter.newest_ms > 0), running)
             await asyncio.sleep(SETTLE_S)
-            figures = await _stretch(options, meter, runtime, running)
+            figures = await _stretch(options.seconds, meter, runtime, running, server)
+            if server.prepared:
+                figures["sustained_per_s"] = await _ramp(
+                    options.rate, figures, meter, runtime, running, server
+                )
         finally:
             runtime.stop()
             await asyncio.gather(running, return_exceptions=True)
@@ -246,33 +295,51 @@ async def _measure(options: BenchOptions, folder: Path, server: Server) -> tuple
     return meter, figures
 
 
+async def _ramp(
+    rate: int,
+    figures: dict[str, float],
+    meter: Meter,
+    runtime: Runtime,
+    running: asyncio.Task[None],
+    server: Server,
+) -> float:
+    """The highest rate that is taken without a loss and within the limit of the latency, updates a second."""
+    best = 0.0
+    for times in (1.0, *RAMP):
+        if times > 1.0:
+            await asyncio.to_thread(server.again, round(rate * times))
+            await asyncio.sleep(1.0)
+            figures = await _stretch(RAMP_S, meter, runtime, running, server)
+        late = figures["taken_per_s"] < (1 - SHORT_BY) * figures["offered_per_s"]
+        if late or figures["dropped"] or figures["tick_to_state_p99_ms"] > LIMITS["tick_to_state_p99_ms"]:
+            break
+        best = figures["offered_per_s"]
+    return best
+
+
 async def _stretch(
-    options: BenchOptions, meter: Meter, runtime: Runtime, running: asyncio.Task[None]
+    seconds: float, meter: Meter, runtime: Runtime, running: asyncio.Task[None], server: Server
 ) -> dict[str, float]:
-    """The measured stretch."""
-    from tradetui.commands.bench.server import session_open_ns
+    """A measured stretch."""
     from tradetui.runtime.telemetry import Latency, rss_mb
 
-    first_ms = meter.newest_ms + 100
-    meter.schedule = schedule = Schedule(
-        session_open_ns(),
-        FEEDS_A_FRAME * 1e9 / options.rate,
-        FEEDS_A_FRAME,
-        first_ms,
-        first_ms + round(options.seconds * 1000),
-    )
+    meter.measure(Schedule.after(meter, int(server.start_ns), server.frame_ns, seconds))
+    schedule = meter.schedule
+    assert schedule is not None
     runtime.lag.samples, runtime.lag.max_ms = Latency(), 0.0
     bars_before = sum(runtime.bars.values())
-    cpu, began = time.process_time(), time.monotonic()
+    counted = dict(runtime.parts.feed.counters())
+    loop_cpu, cpu, began = time.thread_time(), time.process_time(), time.monotonic()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(options.seconds + PATIENCE_S):
+        async with asyncio.timeout(seconds + PATIENCE_S):
             await _or_raise(meter.over.wait(), running)
-    cpu, wall = time.process_time() - cpu, time.monotonic() - began
-    counters = runtime.parts.feed.counters()
+    loop_cpu, cpu = time.thread_time() - loop_cpu, time.process_time() - cpu
+    wall = time.monotonic() - began
+    counters = {name: count - counted[name] for name, count in runtime.parts.feed.counters().items()}
     taken_s = max((meter.last_ns - meter.first_ns) / 1e9, 1e-9)
     ordered = sorted(meter.latencies_ms) or [math.inf]
     return {
-        "offered_per_s": schedule.offered / options.seconds,
+        "offered_per_s": schedule.offered / seconds,
         "taken_per_s": meter.taken / taken_s,
         "dropped": float(schedule.offered - meter.taken + counters["bad_frames"] + counters["dropped"]),
         "tick_to_state_p50_ms": percentile(ordered, 50),
@@ -281,6 +348,7 @@ async def _stretch(
         "loop_lag_p99_ms": runtime.lag.samples.percentile_us(99) / 1000,
         "loop_lag_max_ms": runtime.lag.max_ms,
         "engine_cpu_pct": 100 * cpu / wall,
+        "loop_cpu_pct": 100 * loop_cpu / wall,
         "cpu_us_per_feed": 1e6 * cpu / max(meter.taken, 1),
         "decode_to_store_p50_us": runtime.latency.percentile_us(50),
         "decode_to_store_p99_us": runtime.latency.percentile_us(99),

@@ -19,6 +19,7 @@ from tradetui.domain.instrument import Instrument
 from tradetui.domain.market_data import Candle
 from tradetui.pb.market_feed_v3_pb2 import Feed, MarketFullFeed, RequestMode
 from tradetui.simulator.worlds.base import WorldUpdate
+from tradetui.simulator.worlds.bench_frames import BenchFrames
 from tradetui.simulator.worlds.inference import MasterRow, to_instrument
 
 _VARIANTS = 8
@@ -133,6 +134,22 @@ class BenchWorld:
         """Adds to the volume of the next update."""
         if (number := self._at.get(key)) is not None:
             self._volume[number] += qty
+
+    def prepared(self) -> BenchFrames:
+        """The same world as frames that cost next to nothing; the world itself should stand still then.
+
+        Raises:
+            UsageError: The instruments do not fill whole frames.
+        """
+        size = self._feeds_per_frame
+        if len(self._keys) % size:
+            raise UsageError("not a measurable world", f"give a multiple of {size} instruments")
+        return BenchFrames(
+            [self._feeds[number] for number in self._turn],
+            [self._keys[number] for number in self._turn],
+            size,
+            max(self._volume),
+        )
 
     def _next_feeds(self, t_ms: int) -> dict[str, Feed]:
         count, size = len(self._keys), self._feeds_per_frame
