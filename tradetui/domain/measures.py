@@ -15,6 +15,7 @@ class MarketMeasures:
         imbalance_1, imbalance_5: Bid less ask quantity over their sum, -1 to 1: best level, five levels.
         vwap: Average price of the session weighted by volume, rupees.
         deviation: Standard deviation of the prices around it, rupees: the half width of a VWAP band.
+        aggressor: ``BUY`` or ``SELL``: who began the newest trade; empty when not known.
         cumulative_delta: Units that buyers began less units that sellers began, this session, of the trades seen.
         seen_volume: Units of the trades seen this session.
         unclassified_volume: Of them, units of which nobody can say who began the trade.
@@ -36,6 +37,7 @@ class MarketMeasures:
     imbalance_5: float | None = None
     vwap: float | None = None
     deviation: float | None = None
+    aggressor: str = ""
     cumulative_delta: int = 0
     seen_volume: int = 0
     unclassified_volume: int = 0

@@ -23,6 +23,7 @@ class Measures:
         book: Spread, microprice, imbalance.
         vwap: Average price of the session, rupees.
         deviation: Standard deviation of the prices around it, rupees.
+        aggressor: Who began the newest trade: 1 a buyer, -1 a seller, 0 not known.
         delta: Cumulative volume delta, units.
         seen: Units that the delta and the deviation are made of.
         unclassified: Of them, units of which nobody can say who began the trade.
@@ -40,6 +41,7 @@ class Measures:
     book: BookMeasures
     vwap: F64
     deviation: F64
+    aggressor: NDArray[np.int8]
     delta: I64
     seen: I64
     unclassified: I64
@@ -79,6 +81,7 @@ def measure(quotes: Quotes, micro: Microstructure, slots: I64, now_ns: int) -> M
         book=micro.book(slots),
         vwap=micro.vwap(slots),
         deviation=micro.deviation(slots),
+        aggressor=flow.aggressor[slots],
         delta=micro.delta(slots),
         seen=flow.volume[slots],
         unclassified=micro.unclassified(slots),

@@ -21,7 +21,7 @@ from tradetui.market.growing import longer
 
 _COLUMNS = (
     "volume", "buy_volume", "sell_volume", "trades", "reference", "moment1", "moment2", "last_price", "side",
-    "base_volume", "base_value",
+    "base_volume", "base_value", "aggressor",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ class TradeFlow:
         moment1, moment2: float64, sums of volume times the difference from ``reference``, and its square.
         last_price: float64, newest price, rupees. Outlives the session.
         side: int8, side that the tick rule gave the last change of the price. Outlives the session.
+        aggressor: int8, who began the newest trade: 1 a buyer, -1 a seller, 0 not known or none yet.
         base_volume: int64, units that traded while nobody looked.
         base_value: float64, what they were worth by the broker's average, rupees.
     """
@@ -75,6 +76,7 @@ class TradeFlow:
         self.moment2: F64 = np.zeros(capacity)
         self.last_price: F64 = np.zeros(capacity)
         self.side: Sides = np.zeros(capacity, np.int8)
+        self.aggressor: Sides = np.zeros(capacity, np.int8)
         self.base_volume: I64 = np.zeros(capacity, np.int64)
         self.base_value: F64 = np.zeros(capacity)
 
@@ -100,13 +102,15 @@ class TradeFlow:
         self.sell_volume[mine] += np.add.reduceat(np.where(sides < 0, volume, 0), starts)
         counted = (volume > 0) & (price > 0)
         if not counted.all():
-            slot, price, volume = slot[counted], price[counted], volume[counted]
+            slot, price, volume, sides = slot[counted], price[counted], volume[counted], sides[counted]
             if not len(slot):
                 return counted
             starts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1])))
             mine = slot[starts]
         self.volume[mine] += np.add.reduceat(volume, starts)
-        self.trades[mine] += np.diff(starts, append=len(slot))
+        ends = np.append(starts[1:], len(slot))
+        self.trades[mine] += ends - starts
+        self.aggressor[mine] = sides[ends - 1]
         known = self.reference[mine]
         self.reference[mine] = np.where(known > 0, known, price[starts])
         away = price - self.reference[slot]

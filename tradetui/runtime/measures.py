@@ -17,6 +17,7 @@ from tradetui.market.measures import Measures, measure
 _ALL_EVERY: Final = 10
 """Every so many looks all is worked out anew."""
 _NOTHING: Final = (-1, None)
+_SIDES: Final = {1: "BUY", -1: "SELL", 0: ""}
 BUILD_UPS: Final = {
     BuildUp.NONE: "",
     BuildUp.LONG: "long build-up",
@@ -36,7 +37,7 @@ def market_measures(engine: Engine, slots: Iterable[int]) -> dict[int, MarketMea
         return {}
     found = measure(quotes, engine.microstructure, seen, engine.now_ns)
     floats = [_plain(values) for values in _float_columns(found)]
-    whole = [values.tolist() for values in (found.delta, found.seen, found.unclassified)]
+    whole = [values.tolist() for values in (found.delta, found.seen, found.unclassified, found.aggressor)]
     classes = found.build_up.tolist()
     rows = zip(seen.tolist(), zip(*floats, strict=True), zip(*whole, strict=True), classes, strict=True)
     return {
@@ -60,6 +61,7 @@ def market_measures(engine: Engine, slots: Iterable[int]) -> dict[int, MarketMea
             cumulative_delta=units[0],
             seen_volume=units[1],
             unclassified_volume=units[2],
+            aggressor=_SIDES[units[3]],
             build_up=BUILD_UPS[BuildUp(kind)] if engine.universe.instruments[slot].is_derivative else "",
         )
         for slot, numbers, units, kind in rows

@@ -16,6 +16,7 @@ class One:
     buy: int = 0
     sell: int = 0
     trades: int = 0
+    aggressor: int = 0
     reference: float = 0.0
     moment1: float = 0.0
     moment2: float = 0.0
@@ -56,6 +57,7 @@ class SlowFlow:
             if volume > 0 and trade.price > 0:
                 one.volume += volume
                 one.trades += 1
+                one.aggressor = side
                 one.buy += volume if side > 0 else 0
                 one.sell += volume if side < 0 else 0
                 one.reference = one.reference or trade.price

@@ -10,7 +10,7 @@ import pytest
 
 from tradetui.domain.calendar import ns
 from tradetui.domain.events import PastDaysEvent
-from tradetui.domain.market_data import Bar, FrameKind, Has, Px, Qty, TickBatch
+from tradetui.domain.market_data import I64, Bar, FrameKind, Has, Px, Qty, TickBatch
 from tradetui.market.book_measures import book_measures
 from tradetui.market.day_measures import BuildUp, build_up, oi_change, percent_from, range_position
 from tradetui.market.measures import measure
@@ -86,7 +86,7 @@ def test_build_up(price: float, oi: float, kind: BuildUp) -> None:
     assert build_up(column(price), column(0), column(oi), column(1_000)).tolist() == [BuildUp.NONE]
 
 
-def bars(*days: dict[int, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+def bars(*days: dict[int, int]) -> tuple[I64, I64]:
     """Starts and volumes of minute bars: for each day before today the volume by number of the minute."""
     rows = [
         (OPEN - before * 86_400_000 + minute * MINUTE, volume)

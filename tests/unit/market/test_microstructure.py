@@ -91,8 +91,10 @@ def test_sides_follow_the_book_before_the_trade(market: Market) -> None:
     # At the ask that stood before; the frame's own book has moved up already, where 100.10 is the bid.
     market.frame(OPEN + 1, 100.10, 1_010, bid=100.10, ask=100.30)
     assert market.sums == (10, 10, 0)
+    assert market.micro.flow.aggressor[0] == 1
     market.frame(OPEN + 2, 100.15, 1_015, bid=100.10, ask=100.30)  # below the middle of 100.20
     assert market.sums == (15, 10, 5)
+    assert market.micro.flow.aggressor[0] == -1
     market.frame(OPEN + 3, 100.20, 1_022)  # at the middle: up from 100.15
     assert market.sums == (22, 17, 5)
     market.frame(OPEN + 4, 100.20, 1_030)  # at the middle, unchanged: as the last change
@@ -152,6 +154,7 @@ def test_auctions_and_late_trades_count_but_nobody_began_them(market: Market) ->
     market.frame(END + 600_000, 101.0, 1_114)  # after the close
     assert market.sums == (114, 10, 0)
     assert market.micro.unclassified(ZERO).tolist() == [104]
+    assert market.micro.flow.aggressor[0] == 0
 
 
 def test_a_new_day_begins_again(market: Market) -> None:
@@ -275,6 +278,7 @@ def check(micro: Microstructure, slow: SlowFlow) -> None:
         lambda one: one.buy,
         lambda one: one.sell,
         lambda one: one.trades,
+        lambda one: one.aggressor,
         lambda one: one.reference,
         lambda one: one.moment1,
         lambda one: one.moment2,
@@ -290,6 +294,7 @@ def check(micro: Microstructure, slow: SlowFlow) -> None:
             flow.buy_volume[slot],
             flow.sell_volume[slot],
             flow.trades[slot],
+            flow.aggressor[slot],
             flow.reference[slot],
             flow.moment1[slot],
             flow.moment2[slot],

@@ -14,7 +14,7 @@ from tradetui.domain.market_data import Bar
 from tradetui.market.day_measures import BuildUp
 from tradetui.market.measures import measure
 from tradetui.market.microstructure import Microstructure
-from tradetui.market.quotes import Quotes
+from tradetui.market.quotes import Quotes, TradeColumns
 
 pytestmark = pytest.mark.timeout(240)  # 177,000 frames of JSON on a busy machine
 
@@ -50,7 +50,8 @@ def day(shared_data: Path) -> Day:
     for t_ns, slot, batch in events:
         trades = micro.apply(batch, t_ns)
         slow.update(quotes, batch, trades)
-        for trade in trades:
+        rows = trades.rows(trades.slot >= 0) if isinstance(trades, TradeColumns) else trades
+        for trade in rows:
             if trade.volume:
                 moved[slot] += abs(trade.price - (before[slot] or trade.price)) * trade.volume
                 volume[slot] += trade.volume

@@ -90,6 +90,7 @@ def test_microstructure_of_what_is_watched_and_selected(view: View) -> None:
     assert found is not None
     # The first tick is the base; then 10 bought, 10 sold, 10 at the middle of 98.95 and 99.05 after a fall.
     assert (found.cumulative_delta, found.seen_volume, found.unclassified_volume) == (-10, 30, 0)
+    assert found.aggressor == "SELL"
     assert found.spread_ticks == pytest.approx(0.1 / (SHARE.tick_size / 10_000))
     assert found.microprice == pytest.approx(99.0)
     assert (found.imbalance_1, found.imbalance_5) == (0.0, 0.0)

@@ -20,6 +20,7 @@ FULL = MarketMeasures(
     imbalance_5=-0.1111,
     vwap=100.0,
     deviation=1.7321,
+    aggressor="SELL",
     cumulative_delta=58_725,
     seen_volume=1_792_560,
     unclassified_volume=0,
@@ -109,6 +110,8 @@ def test_the_depth_pane_says_book_and_flow_where_it_always_has_room() -> None:
     assert len(text) == 18
     (line,) = [line for line in text if "micro" in line]
     assert line == " micro 100.075 imb -0.11 cvd +58.7K"
+    assert any(" x 75 sell ─" in line for line in text)
+    assert any(" x 75 ─" in line for line in pane(replace(view(), measures=None), 40, 18))
 
 
 def test_a_tall_depth_pane_says_the_rest() -> None:

@@ -95,7 +95,10 @@ def _ladder(frame: Frame, view: DepthView, width: int, height: int) -> list[Line
         )
     change = None if view.ltp is None or not view.prev_close else view.ltp - view.prev_close
     rule = "-" if frame.ascii else "─"
-    last = f" {fmt.price(view.ltp, places)} x {fmt.units(view.ltq)} "
+    began = (
+        f"{view.measures.aggressor.lower()} " if view.measures is not None and view.measures.aggressor else ""
+    )
+    last = f" {fmt.price(view.ltp, places)} x {fmt.units(view.ltq)} {began}"
     lines.append(((fit(rule * 2 + last + rule * width, width), f"{tone(change)}+bold"),))
     for level in bids:
         price = right(fmt.price(level.price, places), 11)
