@@ -117,6 +117,17 @@ class SimulatorServer:
         return self._venue
 
     @property
+    def feed(self) -> FeedHub:
+        """The market data feed of the running server.
+
+        Raises:
+            RuntimeError: The server is not running.
+        """
+        if self._feed is None:
+            raise RuntimeError("the simulator is not running")
+        return self._feed
+
+    @property
     def urls(self) -> Urls:
         """Base URLs of the running server."""
         return self.state.urls
