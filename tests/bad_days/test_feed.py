@@ -45,6 +45,23 @@ async def test_F2_F3_a_dropped_feed_comes_back_and_asks_for_everything_again(tmp
         assert w.runtime.summary()["reconnects"] == 2
 
 
+async def test_F2_a_stall_without_pongs_is_a_dead_line(tmp_path: Path) -> None:
+    """The far end of the line is gone: nothing comes, and no ping is answered.
+
+    Seen: "feed down: no sign of life ..., pings included", and prices again as soon as there is a far end.
+    """
+    async with workstation(tmp_path) as w:
+        feed = w.runtime.parts.feed
+        feed._ping_interval_s, feed._dead_after_s = 0.05, 0.5  # type: ignore[attr-defined]
+        w.fault("drop", stream="market")
+        await back_up(w)  # the new line pings that often
+        w.fault("stall", pongs=0)
+        await w.until(lambda: any("no sign of life" in event.reason for event in w.of(FeedEvent)))
+        w.market.sim.faults.clear()
+        await back_up(w, 2)
+        await w.price(101.0)
+
+
 async def test_F2_while_the_feed_is_down_new_risk_waits_and_an_exit_goes(tmp_path: Path) -> None:
     """The feed is cut and its new sockets are refused.
 
@@ -103,10 +120,11 @@ async def test_F9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
 ) -> None:
     """Somebody sets the machine's clock back by two hours, then forward by four, while the program runs.
 
-    Seen: nothing: prices, ages, orders and the polls of the account go on as before.
+    Seen: nothing: prices, ages, bars, orders and the polls of the account go on as before.
     """
     async with workstation(tmp_path) as w:
-        clock = time.time_ns
+        clock, slot = time.time_ns, w.runtime.engine.universe.slots[KEY]
+        await w.price(100.5)
         for number, hours in enumerate((-2, 2)):
             monkeypatch.setattr(time, "time_ns", lambda hours=hours: clock() + hours * 3_600_000_000_000)
             monkeypatch.setattr(time, "time", lambda hours=hours: clock() / 1e9 + hours * 3600)
@@ -118,6 +136,15 @@ async def test_F9_a_machine_clock_that_is_set_by_two_hours_changes_nothing(
             await w.until(w.agrees)
             passed_s = (w.runtime.engine.now_ns - before) / 1e9
             assert 0 < passed_s < 60, "the engine's time is the exchange's"
+            bars = len(w.runtime.engine.history.candles(slot, 60))
+            await w.pass_time(61)
+            await w.price(101.5 + number)
+            await w.pass_time(20)
+            await w.until(lambda bars=bars: len(w.runtime.engine.history.candles(slot, 60)) > bars)  # type: ignore[misc]
+            starts = [bar.start_ms for bar in w.runtime.engine.history.candles(slot, 60)]
+            assert starts == sorted(set(starts))
+            assert starts[-1] * 1_000_000 < w.runtime.engine.now_ns
+            assert not w.runtime.engine.silent
             assert (w.runtime.engine.market(KEY).age_s or 0) < 60
             assert FeedState.DOWN not in states(w)
 

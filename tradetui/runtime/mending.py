@@ -65,7 +65,7 @@ class Mending:
         self,
         engine: Engine,
         clock: Clock,
-        take: Callable[[Event], None],
+        take: Callable[[Event], object],
         store: Callable[[Sequence[Candle]], None] | None,
         fetch: FetchMinutes | None,
         important: Callable[[], Sequence[str]],

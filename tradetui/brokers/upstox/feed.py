@@ -188,15 +188,22 @@ class UpstoxFeed:
                 refusals = refusals + 1 if lost.slow else 0
                 log.warning("feed: connection %d: %s", lane + 1, lost.reason)
                 if refusals >= _REFUSED_EXTRA:
-                    log.warning("feed: going on with %d connections", lane)
-                    self._subscriptions.use_lanes(lane)
-                    self._announce()
+                    self._give_up(lane)
                     return
                 await self._sleep(self._backoff.pause_s(failures, lost.slow, self._chance()))
             except AuthError:
                 return  # the first connection meets it too, and says so
             else:
                 return
+
+    def _give_up(self, lane: int) -> None:
+        """Go on without a connection and those behind it, until the first one is made anew."""
+        log.warning("feed: going on with %d of %d connections", lane, self.budget.lanes)
+        self._subscriptions.use_lanes(lane)
+        for other, task in self._extras.items():
+            if other > lane:
+                task.cancel()
+        self._announce()
 
     def subscribe(self, keys: Mapping[str, FeedMode]) -> None:
         """Add instruments or change their mode; only differences are sent."""
@@ -311,6 +318,7 @@ class UpstoxFeed:
             asyncio.create_task(self._watch(connection), name="feed-watch"),
         ]
         if lane == 0:
+            self._subscriptions.use_lanes(self.budget.lanes)
             self._tell(sink, FeedState.UP, "", 0)
             self._announce()
         try:

@@ -270,7 +270,7 @@ async def drop(connection: ScriptedConnection) -> None:
     connection.transport.abort()
 
 
-async def test_a_dropped_link_is_made_anew_with_every_subscription_and_a_fresh_address() -> None:
+async def test_F3_a_dropped_link_is_made_anew_with_every_subscription_and_a_fresh_address() -> None:
     async with bench() as b:
         again: dict[str, list[str]] = {}
 
@@ -358,7 +358,7 @@ async def test_a_real_broker_cannot_end_the_stream_that_way() -> None:
         assert FeedState.ENDED not in b.sink.states
 
 
-async def test_silence_without_pongs_is_a_dead_link() -> None:
+async def test_F2_silence_without_pongs_is_a_dead_link() -> None:
     async with bench(ping_interval_s=0.02, dead_after_s=0.15) as b:
 
         async def deaf(connection: ScriptedConnection) -> None:
@@ -376,7 +376,7 @@ async def test_silence_without_pongs_is_a_dead_link() -> None:
         assert down.reason == "no sign of life for 0.15 s, pings included"
 
 
-async def test_a_quiet_market_with_pongs_is_not_a_dead_link() -> None:
+async def test_F1_a_quiet_market_with_pongs_is_not_a_dead_link() -> None:
     async with bench(ping_interval_s=0.02, dead_after_s=0.2) as b:
         b.server.acts.append(hold)
         b.feed.subscribe({A: FULL})
@@ -399,7 +399,7 @@ async def test_the_stall_alarm_can_ask_for_a_new_connection() -> None:
 # ---- refused ---------------------------------------------------------------------------------------------
 
 
-async def test_401_at_the_door_ends_the_stream() -> None:
+async def test_F10_401_at_the_door_ends_the_stream() -> None:
     async with bench() as b:
         b.server.statuses.append(401)
         with pytest.raises(AuthError, match="log in again"):
@@ -408,7 +408,7 @@ async def test_401_at_the_door_ends_the_stream() -> None:
         assert b.pauses == []
 
 
-async def test_a_token_revoked_in_mid_stream_ends_the_stream_at_the_next_authorize() -> None:
+async def test_F10_a_token_revoked_in_mid_stream_ends_the_stream_at_the_next_authorize() -> None:
     async with bench() as b:
         b.server.acts.append(drop)
         b.feed.subscribe({A: FULL})
@@ -423,7 +423,7 @@ async def test_a_token_revoked_in_mid_stream_ends_the_stream_at_the_next_authori
 @pytest.mark.parametrize(
     ("status", "words"), [(403, "too many connections"), (423, "locked"), (429, "attempts")]
 )
-async def test_refusals_that_haste_makes_worse_are_tried_again_slowly(status: int, words: str) -> None:
+async def test_F10_refusals_that_haste_makes_worse_are_tried_again_slowly(status: int, words: str) -> None:
     async with bench() as b:
         b.server.statuses += [status, status, None]
         b.start()
