@@ -273,6 +273,7 @@ class Engine:
     def _on_time(self, t_ns: int) -> None:
         """Time passed: silence, bars that close without a trade, probes, arming."""
         self._watch_silence(t_ns)
+        self.microstructure.turn(t_ns)
         finished = self.candles.on_time(t_ns)
         if finished:
             self._on_candles(finished)

@@ -8,7 +8,7 @@ were cut. What follows from the present book, the day's bar or past sessions (`b
 
 What counts:
 
-* The *session* is the IST day of engine time. Trades stamped before it do not count, and with the first frame of a
+* The *session* is the IST day of engine time. Trades stamped before it do not count, and with the first event of a
   new day all sums begin again.
 * Volume is the step of the day's volume (`Quotes`). The part that traded before the first frame, or while the
   connection was down, was not seen: it counts with the broker's average price in `vwap`, and nowhere else. So
