@@ -286,8 +286,13 @@ class Store:
         with self._market.cursor() as cursor:
             return reads.bars(cursor, key, interval, first_ms, last_ms, expiry, own)
 
+    def read_day(self, session: date, interval: str) -> pl.DataFrame:
+        """Bars of every instrument on one IST date; see `reads.day_bars`."""
+        with self._market.cursor() as cursor:
+            return reads.day_bars(cursor, session, interval)
+
     def recent_bars(
-        self, key: str, interval: str, count: int, before_ms: int = 1 << 42, slot: int = 0
+        self, key: str | Instrument, interval: str, count: int, before_ms: int = 1 << 42, slot: int = 0
     ) -> list[Candle]:
         """The last bars before a moment, oldest first; see `reads.recent_bars`."""
         with self._market.cursor() as cursor:

@@ -98,7 +98,11 @@ class HistoryLoader:
                 await asyncio.to_thread(store.merge_bars, instrument, 60, fetched)
         frame_from = day_start_ns(first) // _MS
         bars = await asyncio.to_thread(
-            store.recent_bars, key, "1m", (SESSIONS + 1) * 400, day_start_ns(last + timedelta(days=1)) // _MS
+            store.recent_bars,
+            instrument,
+            "1m",
+            (SESSIONS + 1) * 400,
+            day_start_ns(last + timedelta(days=1)) // _MS,
         )
         return [bar for bar in bars if bar.start_ms >= frame_from]
 

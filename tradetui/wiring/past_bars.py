@@ -85,9 +85,9 @@ def _of_one(
 ) -> list[HistoryEvent]:
     start_ms = _midnight_ms(today)
     first_ms = _midnight_ms(today - timedelta(days=3 * SESSIONS))
-    minutes = reads.recent_bars(connection, instrument.key, "1m", (SESSIONS + 1) * 400, start_ms, slot)
+    minutes = reads.recent_bars(connection, instrument, "1m", (SESSIONS + 1) * 400, start_ms, slot)
     minutes = [bar for bar in minutes if bar.start_ms >= first_ms]
-    days = reads.recent_bars(connection, instrument.key, "1d", DAYS, start_ms, slot)
+    days = reads.recent_bars(connection, instrument, "1d", DAYS, start_ms, slot)
 
     def opens(day: date) -> int | None:
         try:

@@ -60,7 +60,7 @@ class Kept:
     def merge_bars(self, instrument: Instrument, interval_s: int, bars: Sequence[Candle]) -> None:
         self.bars += bars
 
-    def recent_bars(self, key: str, interval: str, count: int, before_ms: int) -> list[Candle]:
+    def recent_bars(self, of: Instrument, interval: str, count: int, before_ms: int) -> list[Candle]:
         return [one for one in self.bars if one.start_ms < before_ms][-count:]
 
 
