@@ -7,7 +7,7 @@ the columns: they agree because they are the same code.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from math import nan
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -80,14 +80,7 @@ def step_indicator(
                 check(given)
             return warmup
 
-        def fold(columns: Columns, given: Params) -> tuple[F64, ...]:
-            out = np.full((len(columns), len(outputs)), nan)
-            state = None
-            for row, bar in enumerate(columns.rows()):
-                state, out[row] = step(state, bar, given)
-            return tuple(np.ascontiguousarray(out.T))
-
-        chosen = batch or fold
+        chosen = batch or partial(_folded, step, len(outputs))
 
         def expressions(given: Params) -> list[pl.Expr]:
             return mapped(inputs, len(outputs), lambda columns: chosen(columns, given))
@@ -110,6 +103,15 @@ def step_indicator(
         )
 
     return decorate
+
+
+def _folded(step: Step, outputs: int, columns: Columns, given: Params) -> tuple[F64, ...]:
+    """A step function over whole columns, bar by bar."""
+    out = np.full((len(columns), outputs), nan)
+    state = None
+    for row, bar in enumerate(columns.rows()):
+        state, out[row] = step(state, bar, given)
+    return tuple(np.ascontiguousarray(out.T))
 
 
 class StepLive:

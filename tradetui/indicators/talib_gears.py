@@ -52,51 +52,7 @@ def talib_indicator(
         about: One line on the outputs.
         on_price: Outputs on the scale of prices; None: all or none, as TA-Lib says.
     """
-    compute = getattr(talib, function)
-    handle = getattr(stream, function)
-    lookbacks: dict[tuple[Param, ...], int] = {}
-
-    def warmup(given: Params) -> int:
-        key = tuple(given.values())
-        if key not in lookbacks:
-            declaration = declared(function)
-            declaration.parameters = dict(given)
-            lookbacks[key] = int(declaration.lookback)  # -1 where TA-Lib does not take the parameters
-        return lookbacks[key]
-
-    def batch(columns: Columns, given: Params) -> tuple[F64, ...]:
-        skip = warmup(given)
-        if len(columns) <= skip:
-            return tuple(np.full(len(columns), nan) for _ in outputs)
-        found = compute(*(getattr(columns, field) for field in inputs), **given)
-        return tuple(_floats(column, skip) for column in (found if isinstance(found, tuple) else (found,)))
-
-    plans: dict[tuple[Param, ...], TalibPlan] = {}
-
-    def live(given: Params) -> Live:
-        key = tuple(given.values())
-        plan = plans.get(key)
-        if plan is None:
-            plan = plans[key] = TalibPlan(handle, inputs, len(outputs), warmup(given), dict(given))
-        return TalibLive(plan)
-
-    def expressions(given: Params) -> list[pl.Expr]:
-        import polars as pl
-
-        if function in _ROUNDS_APART:
-            return mapped(inputs, len(outputs), lambda columns: batch(columns, given))
-        import polars_talib
-
-        skip = warmup(given)
-        columns = [pl.col(field).cast(pl.Float64) for field in inputs]
-        found: pl.Expr = getattr(polars_talib, function.lower())(*columns, **given)
-        names = declared(function).output_names
-        single = len(outputs) == 1
-        parts = [found] if single else [found.struct.field(field) for field in names]
-        # Whole-number outputs show 0 while they warm up; ours are NaN like everybody's.
-        warm = pl.int_range(pl.len()) >= skip
-        return [pl.when(warm).then(part.cast(pl.Float64)).otherwise(nan).fill_null(nan) for part in parts]
-
+    gears = _Gears(function, inputs, len(outputs))
     if on_price is None:
         on_price = outputs if scaled_as_prices(function) else ()
     return register(
@@ -107,15 +63,66 @@ def talib_indicator(
             params,
             inputs,
             outputs,
-            warmup,
-            batch,
-            live,
-            expressions,
+            gears.warmup,
+            gears.batch,
+            gears.live,
+            gears.expressions,
             f"TA-Lib {function}",
             about,
             on_price,
         )
     )
+
+
+class _Gears:
+    """The ways to run one TA-Lib function, as `Indicator` has them."""
+
+    def __init__(self, function: str, inputs: tuple[str, ...], outputs: int) -> None:
+        self._function = function
+        self._compute = getattr(talib, function)
+        self._handle = getattr(stream, function)
+        self._inputs = inputs
+        self._outputs = outputs
+        self._lookbacks: dict[tuple[Param, ...], int] = {}
+        self._plans: dict[tuple[Param, ...], TalibPlan] = {}
+
+    def warmup(self, given: Params) -> int:
+        key = tuple(given.values())
+        if key not in self._lookbacks:
+            declaration = declared(self._function)
+            declaration.parameters = dict(given)
+            self._lookbacks[key] = int(declaration.lookback)  # -1 where TA-Lib does not take the parameters
+        return self._lookbacks[key]
+
+    def batch(self, columns: Columns, given: Params) -> tuple[F64, ...]:
+        skip = self.warmup(given)
+        if len(columns) <= skip:
+            return tuple(np.full(len(columns), nan) for _ in range(self._outputs))
+        found = self._compute(*(getattr(columns, field) for field in self._inputs), **given)
+        return tuple(_floats(column, skip) for column in (found if isinstance(found, tuple) else (found,)))
+
+    def live(self, given: Params) -> Live:
+        key = tuple(given.values())
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = TalibPlan(self._handle, self._inputs, self._outputs, self.warmup(given), dict(given))
+            self._plans[key] = plan
+        return TalibLive(plan)
+
+    def expressions(self, given: Params) -> list[pl.Expr]:
+        import polars as pl
+
+        if self._function in _ROUNDS_APART:
+            return mapped(self._inputs, self._outputs, lambda columns: self.batch(columns, given))
+        import polars_talib
+
+        columns = [pl.col(field).cast(pl.Float64) for field in self._inputs]
+        found: pl.Expr = getattr(polars_talib, self._function.lower())(*columns, **given)
+        names = declared(self._function).output_names
+        parts = [found] if self._outputs == 1 else [found.struct.field(field) for field in names]
+        # Whole-number outputs show 0 while they warm up; ours are NaN like everybody's.
+        warm = pl.int_range(pl.len()) >= self.warmup(given)
+        return [pl.when(warm).then(part.cast(pl.Float64)).otherwise(nan).fill_null(nan) for part in parts]
 
 
 def declared(function: str) -> Any:
