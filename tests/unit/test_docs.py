@@ -14,7 +14,6 @@ import pytest
 
 from scripts import build_docs, doc_tables, screenshot
 from tradetui import config
-from tradetui.commands.backfill import Summary
 from tradetui.indicators import REGISTRY
 from tradetui.risk.gate import RULES
 from tradetui.runtime.core import Runtime
@@ -25,6 +24,7 @@ from tradetui.strategies import STRATEGIES
 from tradetui.tui.actions import ACTIONS
 from tradetui.tui.commands import COMMANDS, Command, parse
 from tradetui.tui.panes import SPECS
+from tradetui.wiring.backfill.report import Summary
 
 
 def page(root: Path, name: str) -> str:

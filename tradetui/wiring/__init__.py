@@ -180,8 +180,6 @@ async def _joined(
     tap = await asyncio.to_thread(_tap, request, account, beginning, universe, cleanup)
 
     history = HistoryLoader(api, store, calendar, universe, clock)
-    backfills = _backfills(account, api, store, calendar, master, settings)
-    cleanup.append(backfills.close)
     new_login = _stand_by(request, account, lease, cleanup)
     return Parts(
         mode=account.mode,
@@ -214,7 +212,7 @@ async def _joined(
         minutes=partial(_minutes_of_today, CandleClient(api, clock.now_ns), clock),
         budgets=governor.budgets,
         inquiries=_inquiries(account, api, engine, settings),
-        backfills=backfills,
+        backfills=_backfills(request, account, api, store, calendar, master, cleanup),
         run_info={"version": __version__, "mode": account.mode.value, "host": account.hosts.label},
     )
 
@@ -248,18 +246,26 @@ def _beginning(
 
 
 def _backfills(
-    account: Account, api: UpstoxApi, store: Store, calendar: Calendar, master: Master, settings: Config
+    request: Request,
+    account: Account,
+    api: UpstoxApi,
+    store: Store,
+    calendar: Calendar,
+    master: Master,
+    cleanup: list[Callable[[], Any]],
 ) -> EngineBackfills:
     """What fetches past bars for `tradetui backfill` while this run holds the store.
 
     In the lane that yields to everything else: half of the limits on reads stay with the run itself.
     """
-    chosen = settings.history
+    chosen, watch = request.settings.history, request.settings.watch.symbols
     filler = Backfiller(
-        api, store, calendar, account.clock, master, settings.watch.symbols, account.folder,
+        api, store, calendar, account.clock, master, watch, account.folder,
         parallel=min(2, chosen.parallel), attempts=chosen.attempts, lane=Lane.TRAIL,
     )  # fmt: skip
-    return EngineBackfills(filler)
+    made = EngineBackfills(filler)
+    cleanup.append(made.close)
+    return made
 
 
 def _inquiries(account: Account, api: UpstoxApi, engine: Engine, settings: Config) -> Inquiries:
