@@ -85,6 +85,12 @@ class PlannedFeed(Feed, Protocol):
         """Keys subscribed at least so many seconds ago that were never answered."""
         ...
 
+    def deep_book(
+        self, key: str
+    ) -> tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float]]] | None:
+        """Bids and asks (rupees, units), best first, of an instrument that streams with thirty levels."""
+        ...
+
     def key_use(self) -> Sequence[tuple[str, int, int]]:
         """Mode, instruments streamed in it, and how many may be; the richest mode first."""
         ...

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.bad_days.test_feed import back_up, states
-from tests.fixtures.workstation import KEY, PLACE, Workstation, workstation
+from tests.fixtures.scripted_world import scripted_market
+from tests.fixtures.workstation import KEY, PLACE, Workstation, running, workstation
 from tests.unit.exchange.support import CALL, INDEX
+from tradetui import wiring
 from tradetui.domain.events import FeedState
 from tradetui.domain.order import OrderStatus
 from tradetui.domain.view import Look
@@ -124,3 +126,32 @@ async def test_F3_what_nobody_looks_at_any_more_is_lowered_after_a_while(tmp_pat
         await w.until(lambda: depth[slot, 0, 0] == 0.0)
         assert w.market.sim.state.counts["feed:change_mode"] == changes + 1
         assert w.runtime.engine.market(CALL.key).last is not None
+
+
+async def test_F3_thirty_levels_follow_the_cursor_where_the_account_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account with the paid plan; the line is cut while a book of thirty levels is looked at.
+
+    Seen: thirty levels in the depth pane, before and after; five for everybody else.
+    """
+    monkeypatch.setattr(wiring, "has_plus_plan", lambda token: True)
+    async with scripted_market() as market:
+        market.normal(KEY)
+        market.fault("plus-plan")
+        async with running(market, tmp_path) as w:
+            look = Look(selected=KEY)
+
+            def levels() -> int:
+                depth = w.screen(look).depth
+                return len(depth.bids) if depth is not None else 0
+
+            assert levels() == 5
+            w.runtime.interest.look(look)
+            await w.until(lambda: levels() == 30)
+            w.fault("drop", stream="market")
+            await back_up(w)
+            await w.until(lambda: levels() == 30)
+            assert w.runtime.engine.quotes.depth.shape[2] == 5, "what trades looks at five"
+            rows = {gauge.name: gauge.text for _ in range(10) for gauge in w.screen().budgets}
+            assert rows["Keys full_d30"] == "1 / 50"

@@ -28,6 +28,7 @@ from tradetui.domain.view import (
     WatchRow,
 )
 from tradetui.indicators import Columns, Spec
+from tradetui.ports import PlannedFeed
 from tradetui.runtime.gauges import risk_gauges
 from tradetui.runtime.measures import MeasuresKept, profile_view
 from tradetui.runtime.oddities import key_gauges, oddities
@@ -195,12 +196,16 @@ class ViewBuilder:
             return None
         book, px, qty = quotes.depth[slot].tolist(), quotes.px[slot].tolist(), quotes.qty[slot].tolist()
         day, greeks = quotes.day[slot].tolist(), quotes.greeks[slot].tolist()
+        feed = self._runtime.parts.feed
+        deep = feed.deep_book(instrument.key) if isinstance(feed, PlannedFeed) else None
+        five = zip(book[0], book[1], strict=True), zip(book[2], book[3], strict=True)
+        bids, asks = deep if deep is not None else five
         seen = int(quotes.last_seen_ns[slot])
         age = (engine.now_ns - seen) / _NS if seen else 0.0
         return DepthView(
             instrument=instrument_row(instrument),
-            bids=tuple(DepthLevel(p, int(q)) for p, q in zip(book[0], book[1], strict=True)),
-            asks=tuple(DepthLevel(p, int(q)) for p, q in zip(book[2], book[3], strict=True)),
+            bids=tuple(DepthLevel(p, int(q)) for p, q in bids),
+            asks=tuple(DepthLevel(p, int(q)) for p, q in asks),
             ltp=px[Px.LTP] or None,
             ltq=qty[Qty.LTQ],
             ltt_ms=qty[Qty.LTT_MS],

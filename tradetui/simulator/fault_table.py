@@ -160,7 +160,6 @@ _STREAMS: dict[str, FaultKind] = {
     "feed-403": FaultKind("stream handshakes are refused although authorize said 200"),
     "feed-423": FaultKind("handshakes of the market feed are refused: the account is locked for streaming"),
     "feed-429": FaultKind("handshakes of the market feed are refused: too many attempts"),
-    "plus-plan": FaultKind("no fault, a favour: the feed treats the account as one with the paid plan"),
     "keys-by-connection": FaultKind(
         "the feed's limits on instruments hold for each connection, not for the user"
     ),
@@ -194,7 +193,9 @@ _STREAMS: dict[str, FaultKind] = {
 }
 
 _HISTORY: dict[str, FaultKind] = {
-    "plus-plan": FaultKind("the account has the broker's Plus plan: expired contracts are served"),
+    "plus-plan": FaultKind(
+        "the account has the broker's Plus plan: expired contracts are served, thirty levels stream, on five connections"
+    ),
     "history-429": FaultKind(
         "requests for past bars are too many (UDAPI10005); retry_after > 0 says so in a Retry-After header, seconds",
         {"retry_after": 0},

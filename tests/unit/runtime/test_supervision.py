@@ -81,6 +81,9 @@ class Planned:
     def over_limit_keys(self) -> tuple[str, ...]:
         return ()
 
+    def deep_book(self, key: str) -> None:
+        return None
+
     def key_use(self) -> Sequence[tuple[str, int, int]]:
         return ()
 

@@ -23,6 +23,7 @@ from typing import Final
 from websockets.exceptions import ConnectionClosed
 
 from tradetui.brokers.upstox.decoder import Decoded, Decoder, FrameError
+from tradetui.brokers.upstox.deep_book import DeepBook, deep_books
 from tradetui.brokers.upstox.hosts import Hosts
 from tradetui.brokers.upstox.key_budget import STANDARD, KeyBudget, Plan
 from tradetui.brokers.upstox.link import (
@@ -128,6 +129,8 @@ class UpstoxFeed:
         self._up_since_s: list[float | None] = [None] * budget.lanes
         self._lost_ns = [0] * budget.lanes
         self._last_raw = b""
+        self._deep: dict[str, DeepBook] = {}
+        self._deep_keys: tuple[str, ...] = ()
         self._extras: dict[int, asyncio.Task[None]] = {}
         self._sink: EventSink | None = None
         self.received_ns = 0
@@ -231,6 +234,9 @@ class UpstoxFeed:
                 )
         for changed in self._changed:
             changed.set()
+        modes = self._subscriptions.plan.modes
+        self._deep_keys = tuple(key for key, mode in modes.items() if mode is FeedMode.FULL_D30)
+        self._deep = {key: book for key, book in self._deep.items() if key in self._deep_keys}
 
     def counters(self) -> Mapping[str, int]:
         """Counts since start.
@@ -269,6 +275,10 @@ class UpstoxFeed:
         """Keys streamed by mode, against the account's limits."""
         return self._subscriptions.use()
 
+    def deep_book(self, key: str) -> DeepBook | None:
+        """Thirty levels of an instrument that streams with so many; ``None`` before its first book."""
+        return self._deep.get(key)
+
     def allows(self, mode: FeedMode) -> bool:
         """Whether the account may use a mode at all."""
         return self.budget.limit(mode, mixed=False) > 0
@@ -306,6 +316,7 @@ class UpstoxFeed:
         )
         self._connections[lane] = connection
         self._up_since_s[lane] = connection.last_byte_s = loop_s()
+        self._deep.clear()
         again = self._lost_ns[lane] > 0
         self._count["reconnects"] += again
         self._subscriptions.reconnected(lane)
@@ -421,6 +432,8 @@ class UpstoxFeed:
         elif len(decoded):
             self._count["ticks"] += len(decoded)
             self._subscriptions.heard(decoded)
+            if self._deep_keys:
+                self._deep.update(deep_books(raw, self._deep_keys))
             sink(TickEvent(t_ns, decoded))
 
     def _text(self, message: str) -> None:
