@@ -64,3 +64,16 @@ def test_wrong_use_is_one_line_and_exit_code_two(tmp_path: Path, flags: tuple[st
     code, out, err = told(tmp_path, "bench", *flags)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
+
+
+def test_the_store_is_held_against_bare_libraries(tmp_path: Path) -> None:
+    _, out, err = told(tmp_path, "bench", "store", "--instruments", "60", "--seconds", "1", "--json")
+    assert err == ""
+    data = json.loads(out)
+    figures = data["figures"]
+    assert set(figures) >= {"ratio_to_arrow", "recorder_ratio_to_ipc", "day_read_ms", "loop_lag_p99_ms"}
+    assert figures["bars_read"] == 60 * 375
+    assert figures["dropped"] == 0
+    assert figures["rows_per_s"] == pytest.approx(50_000, rel=0.1)
+    assert figures["ratio_to_arrow"] > 0.2
+    assert data["bounds"]["arrow_insert_k_rows_s"] > 0

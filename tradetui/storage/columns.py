@@ -85,7 +85,9 @@ class TickChunk:
 
 
 def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa.Table:
-    """A chunk as a table with the columns of ``ticks``.
+    """A chunk as a table with the columns of ``ticks``, the rows of one instrument beside each other, in their order.
+
+    So the file is a fifth smaller (ADR 0013); the order of time holds from batch to batch.
 
     Args:
         chunk: What to convert.
@@ -94,33 +96,38 @@ def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa
     """
     import pyarrow as pa
 
-    n = chunk.rows
-    mask = chunk.head[1, :n]
-    px, qty, book = chunk.px[:n], chunk.qty[:n], chunk.depth[:n]
+    order = np.argsort(ids, kind="stable")
+    order = order[np.searchsorted(ids[order], 0) :]
+    mask, stamp = chunk.head[1][order], chunk.stamp[order]
+    px, qty, book = _by_column(chunk.px, order), _by_column(chunk.qty, order), _by_column(chunk.depth, order)
     last, deep = (mask & Has.LTPC) == 0, (mask & Has.DEPTH) == 0
     greeks, auction = (mask & Has.GREEKS) == 0, (mask & Has.AUCTION) == 0
     columns: dict[str, Any] = {
-        "instrument_id": pa.array(ids),
-        "ts": _times(qty[:, Qty.LTT_MS], last),
-        "server_ts": _times(chunk.stamp[:n, 1]),
-        "engine_ts": pa.array(chunk.stamp[:n, 0] // 1000).view(pa.timestamp("us", "UTC")),
-        "kind": pa.array(chunk.stamp[:n, 2].astype(np.int8)),
-        "mask": pa.array(mask.copy()),
-        "ltp": _column(px[:, Px.LTP], last),
-        "ltq": _column(qty[:, Qty.LTQ], last),
-        "vtt": _column(qty[:, Qty.VTT], qty[:, Qty.VTT] == 0),
+        "instrument_id": pa.array(ids[order]),
+        "ts": _times(qty[Qty.LTT_MS], last),
+        "server_ts": _times(stamp[:, 1]),
+        "engine_ts": pa.array(stamp[:, 0] // 1000).view(pa.timestamp("us", "UTC")),
+        "kind": pa.array(stamp[:, 2].astype(np.int8)),
+        "mask": pa.array(mask),
+        "ltp": _column(px[Px.LTP], last),
+        "ltq": _column(qty[Qty.LTQ], last),
+        "vtt": _column(qty[Qty.VTT], qty[Qty.VTT] == 0),
     }
     for name, place in _WHEN_SAID.items():
-        columns[name] = _column(px[:, place], px[:, place] == 0.0)
+        columns[name] = _column(px[place], px[place] == 0.0)
     for level in range(DEPTH_LEVELS if depth else 1):
         for side, pattern in enumerate(_SIDES):
-            columns[pattern.format(level + 1)] = _column(book[:, side, level], deep)
-    for name, greek in _GREEKS.items():
-        columns[name] = _column(chunk.greeks[:n, greek], greeks)
-    for name, figure in _AUCTION.items():
-        columns[name] = _column(chunk.auction[:n, figure], auction)
-    table = pa.table(columns)
-    return table if (ids >= 0).all() else table.filter(pa.array(ids >= 0))
+            columns[pattern.format(level + 1)] = _column(book[side * DEPTH_LEVELS + level], deep)
+    for named, values, missing in ((_GREEKS, chunk.greeks, greeks), (_AUCTION, chunk.auction, auction)):
+        found = values[: len(order)].T if missing.all() else _by_column(values, order)
+        for name, at in named.items():
+            columns[name] = _column(found[int(at)], missing)
+    return pa.table(columns)
+
+
+def _by_column(values: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
+    """Rows in an order, column by column: one transposition costs a third of copying the columns one by one."""
+    return np.ascontiguousarray(np.take(values.reshape(len(values), -1), order, axis=0).T)
 
 
 def _column(values: NDArray[Any], missing: Mask) -> Any:

@@ -173,7 +173,6 @@ def test_a_dead_database_object_is_opened_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_closing_while_the_disk_refuses_ends_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradetui.storage.writer._CLOSE_S", 0.2)
     store = Store.in_memory(list(ALL))
     FullDisk(monkeypatch, store._market.market, "write_bars", NO_SPACE)
     store.bars([bar(n) for n in range(5)])

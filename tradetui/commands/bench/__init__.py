@@ -44,8 +44,12 @@ BENCHES: Final[dict[str, Bench]] = {
     "ingest": Bench("ingest:bench", "frames over loopback into state, bars and the store", 50_000, 60.0),
     "orders": Bench("orders:bench", "from the key to the wire, the risk gate, a restart", 10_000, 20.0),
     "indicators": Bench("indicators:bench", "minute closes of many instruments with eight indicators each"),
-    "replay": Bench("replay:bench", "a recorded day at full speed through the whole workstation", 0, 22_500.0),
+    "instruments": Bench("instruments:bench", "search as you type over 127,000 instruments, and a new list"),
+    "replay": Bench(
+        "replay:bench", "a recorded day at full speed through the whole workstation", 0, 22_500.0
+    ),
     "soak": Bench("soak:bench", "eight hours of market at 100x with the screen: memory, handles", 0, 288.0),
+    "store": Bench("store:bench", "ticks, frames and bars into files and back, beside the bare libraries"),
     "startup": Bench("startup:bench", "time to --help and to the first painted screen"),
 }
 """Every benchmark by name, in the order of the documentation."""
