@@ -19,8 +19,7 @@ from tradetui.indicators.base import Live, Spec, Value
 from tradetui.indicators.talib_gears import TalibLive
 
 _CLOSE, _HLC = ("close",), ("high", "low", "close")
-_NOTHING: dict[int, Any] = {}
-"""Stands for the series of an interval without indicators."""
+_FAR = 1 << 62
 
 
 @dataclass(slots=True)
@@ -53,7 +52,8 @@ class _Series:
 
     def regroup(self) -> None:
         """Sort the states anew: some of them may have opened."""
-        self.on_close, self.on_hlc, self.on_fields, self.on_bar = [], [], [], []
+        for group in (self.on_close, self.on_hlc, self.on_fields, self.on_bar):
+            group.clear()  # in place: the set's table holds the lists themselves
         for state in self.states.values():
             if not isinstance(state, TalibLive) or state.handle is None:
                 self.on_bar.append(state)
@@ -77,6 +77,14 @@ class _Series:
                 opened = opened or (isinstance(state, TalibLive) and state.handle is not None)
             if opened:
                 self.regroup()
+
+
+_Entry = tuple[list[Callable[[float], Any]], list[Callable[[float, float, float], Any]], _Series]
+"""A series behind the two lists that every bar needs: fewer look-ups than through the series."""
+
+
+def _entry(series: _Series) -> _Entry:
+    return series.on_close, series.on_hlc, series
 
 
 def _picker(fields: tuple[str, ...]) -> Callable[[Candle], tuple[float, ...]]:
@@ -105,7 +113,7 @@ class IndicatorSet:
             for interval_s, specs in self._wanted.items()
         }
         self._looks_at = looks_at
-        self._series: dict[int, dict[int, _Series | None]] = {
+        self._series: dict[int, dict[int, _Entry]] = {
             interval_s: {} for interval_s, specs in self._wanted.items() if specs
         }
 
@@ -124,60 +132,58 @@ class IndicatorSet:
         Raises:
             DomainError: A figure of the bar is not finite.
         """
-        return self.on_candles((candle,)) == 1
+        before = self.bars(candle.slot, candle.interval_s)
+        self.on_candles((candle,))
+        return self.bars(candle.slot, candle.interval_s) > before
 
-    def on_candles(self, candles: Iterable[Candle]) -> int:
-        """Take in finished bars, those of one series oldest first; return how many were new and wanted.
+    def on_candles(self, candles: Iterable[Candle]) -> None:
+        """Take in finished bars, those of one series oldest first; what is not newer or not wanted is passed over.
 
         Raises:
             DomainError: A figure of a bar is not finite; the bars before it were taken in.
         """
-        taken = 0
         interval_s = -1
-        table: dict[int, _Series | None] = {}
+        table: dict[int, _Entry] | None = None
         for candle in candles:
             if candle.interval_s != interval_s:
                 interval_s = candle.interval_s
-                table = self._series.get(interval_s, _NOTHING)
-            if table is _NOTHING:
+                table = self._series.get(interval_s)
+            if table is None:
                 continue
-            slot = candle.slot
             try:
-                series = table[slot]
+                on_close, on_hlc, series = table[candle.slot]
             except KeyError:
-                series = self._first(table, candle)
+                on_close, on_hlc, series = self._first(table, candle)
             start_ms = candle.start_ms
-            if series is None or start_ms <= series.last_ms:
+            if start_ms <= series.last_ms:
                 continue
             high, low, close = candle.high, candle.low, candle.close
             rest = series.rest
-            if rest or not (-inf < low <= close <= high < inf):
+            if rest or not (0.0 < low <= close <= high < inf):
                 bar_values(candle)  # one that is not finite raises, before any state has moved
-            for update in series.on_close:
+            for update in on_close:
                 update(close)
-            for move in series.on_hlc:
+            for move in on_hlc:
                 move(high, low, close)
             if rest:
                 series.move(candle)
             series.last_ms = start_ms
             series.bars += 1
-            taken += 1
-        return taken
 
-    def _first(self, table: dict[int, _Series | None], candle: Candle) -> _Series | None:
-        """The series that a bar begins; None, now and for ever, for an instrument that is not looked at."""
+    def _first(self, table: dict[int, _Entry], candle: Candle) -> _Entry:
+        """The series that a bar begins; one that takes nothing for an instrument that is not looked at."""
         if not self._looks_at(candle.slot):
-            table[candle.slot] = None
-            return None
+            table[candle.slot] = entry = _entry(_Series({}, last_ms=_FAR))
+            return entry
         bar_values(candle)  # one that is not finite must not begin a series
         series = self._new(candle.interval_s, candle.slot, candle.start_ms)
         series.regroup()
-        return series
+        return table[candle.slot]
 
     def _new(self, interval_s: int, slot: int, start_ms: int) -> _Series:
         states = {spec: make(params) for spec, make, params in self._makers[interval_s]}
         series = _Series(states, origin_ms=start_ms)
-        self._series[interval_s][slot] = series
+        self._series[interval_s][slot] = _entry(series)
         return series
 
     def restart(self, slot: int, interval_s: int, columns: Columns) -> None:
@@ -201,8 +207,8 @@ class IndicatorSet:
         series.bars = len(columns)
 
     def _of(self, slot: int, interval_s: int) -> _Series | None:
-        table = self._series.get(interval_s)
-        return table.get(slot) if table is not None else None
+        entry = self._series.get(interval_s, {}).get(slot)
+        return entry[2] if entry is not None and entry[2].states else None
 
     def value(self, slot: int, interval_s: int, spec: Spec) -> Value:
         """Values at the last finished bar; empty if the series or indicator does not run."""
