@@ -23,7 +23,7 @@ from tradetui.simulator.rest.limits import ORDER_QUOTA
 END_NS: Final = ns(DAY, "15:50")
 """After everything has closed; the options and futures of this market trade until 15:40."""
 ANSWER_S: Final = 240.0
-SETTLED_S: Final = 30.0
+SETTLED_S: Final = 100.0
 """Real seconds after which everything must have settled: longer than a request waits for the budget or an answer."""
 ORDER_WRITES: Final = frozenset(
     {
