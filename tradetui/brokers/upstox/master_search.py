@@ -102,8 +102,13 @@ def _begun(connection: sqlite3.Connection, values: _Values, wide: bool) -> list[
     Of all first words that do, only as many can be in the answer as it has places: those with the best ranks.
     """
     roots = [row[0] for row in connection.execute(_ROOTS, values)]
-    found: list[Hit] = []
-    for root in roots:
-        found += _hits(connection, _OF_ROOT, {**values, "root": root}, wide)
-    found.sort(key=lambda hit: hit.rank)
-    return found[: POOL if wide else values["limit"]]
+    found = [
+        (hit, root) for root in roots for hit in _hits(connection, _OF_ROOT, {**values, "root": root}, False)
+    ]
+    found.sort(key=lambda pair: pair[0].rank)
+    shown = found[: values["limit"]]
+    chains = {root for hit, root in shown if hit.strike is not None} if wide else set()
+    hits = {hit for hit, root in shown if root not in chains}
+    for root in chains:
+        hits.update(_hits(connection, _OF_ROOT, {**values, "root": root}, True))
+    return sorted(hits, key=lambda hit: hit.rank)

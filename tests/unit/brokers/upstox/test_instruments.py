@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.fixtures.master_rows import FAR, NEAR, TODAY, contract, index, share, small_file
 from tradetui.brokers.upstox.instruments import Master
 from tradetui.brokers.upstox.master_rows import RowRefused, RowReport, parse_row, parse_rows, split_rows
+from tradetui.commands.bench.instruments import key_costs
 from tradetui.domain.errors import StorageError, UnknownInstrument
 from tradetui.domain.instrument import Instrument, InstrumentKind
 from tradetui.domain.money import Price
@@ -311,6 +312,13 @@ def test_real_searches_find_what_a_person_means(whole: tuple[Master, RowReport])
     assert first["hdfc bank"].symbol == "HDFCBANK"
     assert first["banknifty fut"].symbol == "BANKNIFTY FUT 30 DEC 25"
     assert first["nifty 26000 pe 16 dec"].symbol == "NIFTY 26000 PE 16 DEC 25"
+
+
+def test_a_key_typed_in_the_real_list_takes_under_5_ms(whole: tuple[Master, RowReport]) -> None:
+    master, _ = whole
+    levels = {"NSE_INDEX|Nifty 50": 258_000_000, "NSE_INDEX|Nifty Bank": 590_000_000}.get
+    costs = key_costs(lambda keys: master.search(keys, 20, levels=levels))
+    assert {keys: round(ms, 1) for keys, ms in costs.items() if ms >= 5.0} == {}
 
 
 def test_index_and_symbol_of_another_day(small: Master) -> None:
