@@ -40,8 +40,8 @@ _CHAINS: Final = (
     ("NSE_FO", "NIFTY", "NSE_INDEX|Nifty 50", 4, 26_000, 50, 120),
     ("NSE_FO", "BANKNIFTY", "NSE_INDEX|Nifty Bank", 2, 59_000, 100, 150),
     ("BSE_FO", "SENSEX", "BSE_INDEX|SENSEX", 4, 85_000, 100, 120),
-    ("MCX_FO", "GOLD", "", 4, 120_000, 100, 1_400),
-    ("MCX_FO", "SILVER", "", 4, 150_000, 250, 1_500),
+    ("MCX_FO", "GOLD", "", 4, 170_000, 100, 1_400),
+    ("MCX_FO", "SILVER", "", 4, 400_000, 250, 1_500),
 )
 
 
