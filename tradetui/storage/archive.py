@@ -318,7 +318,7 @@ def refresh_views(
     """Make `whole.ticks` and `whole.bars` again over the table and the archive's files.
 
     Returns:
-        Paths of named files that are not there: their rows are missing in the views.
+        Paths of named files that are not there or cannot be read: their rows are missing in the views.
     """
     missing: list[str] = []
     for kind in kinds:
@@ -331,8 +331,8 @@ def refresh_views(
                 there.append(str((folder / path).absolute()))
             else:
                 missing.append(path)
-        body = _body(kind, columns_of(connection, kind), there)
-        connection.execute(f"CREATE OR REPLACE VIEW whole.{kind} AS {body}")
+        unread = _make(connection, f"CREATE OR REPLACE VIEW whole.{kind} AS", kind, there)
+        missing += [str(Path(path).relative_to(folder.absolute())) for path in unread if folder is not None]
         connection.execute(f"COMMENT ON VIEW whole.{kind} IS '{_NOTE[kind]}'")
     return missing
 
@@ -348,8 +348,36 @@ def temporary_views(connection: DuckDBPyConnection, folder: Path) -> None:
         ).fetchall()
         there = [str((folder / path).absolute()) for (path,) in named if (folder / path).is_file()]
         # Qualified, since the database of temporary things has a schema called main too.
-        body = _body(kind, columns_of(connection, kind), there, f'"{name}".main')
-        connection.execute(f"CREATE TEMP VIEW {kind} AS {body}")
+        _make(connection, f"CREATE TEMP VIEW {kind} AS", kind, there, f'"{name}".main')
+
+
+def _make(
+    connection: DuckDBPyConnection, head: str, kind: str, files: list[str], place: str = "main"
+) -> list[str]:
+    """Make a view; returns the files that it leaves out because they cannot be read: one would spoil all of it."""
+    import duckdb
+
+    columns = columns_of(connection, kind)
+    try:
+        connection.execute(f"{head} {_body(kind, columns, files, place)}")
+        return []
+    except duckdb.Error:
+        unread = [path for path in files if not _is_readable(connection, path)]
+        if not unread:
+            raise
+    sound = [path for path in files if path not in unread]
+    connection.execute(f"{head} {_body(kind, columns, sound, place)}")
+    return unread
+
+
+def _is_readable(connection: DuckDBPyConnection, path: str) -> bool:
+    import duckdb
+
+    try:
+        connection.execute(f"SELECT * FROM read_parquet({_text(path)}) LIMIT 0")
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _body(kind: str, columns: list[str], files: list[str], place: str = "main") -> str:

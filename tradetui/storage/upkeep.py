@@ -90,7 +90,9 @@ def take_up(opened: Opened, folder: Path) -> list[str]:
             notices.append(f"{adopted} files of the archive were taken over")
     missing = archive.refresh_views(connection, folder)
     if missing:
-        notices.append(f"{len(missing)} files of the archive are missing, {missing[0]} among them")
+        notices.append(
+            f"{len(missing)} files of the archive are missing or damaged, {missing[0]} among them: see `tradetui store check`"
+        )
     return notices
 
 

@@ -292,6 +292,21 @@ def test_check_finds_what_repair_mends(store: Store, tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_file_without_its_end_is_said_and_left_out(store: Store, tmp_path: Path) -> None:
+    store.archive(NEXT)
+    store.close()
+    first = tmp_path / "archive/ticks/date=2025-12-15/segment=NSE_EQ/part-0001.parquet"
+    first.write_bytes(first.read_bytes()[:-9])
+    again = Store.open(tmp_path, list(ALL))
+    (words,) = again.notices
+    assert "1 files of the archive are missing or damaged, ticks/date=2025-12-15/segment=NSE_EQ" in words
+    assert count(again, "whole.ticks") == 120 + 800
+    again.close()
+    assert not upkeep.check(tmp_path).sound
+    upkeep.repair(tmp_path)
+    assert upkeep.check(tmp_path).sound
+
+
 def test_a_file_that_a_kill_left_is_deleted_only_when_its_rows_are_elsewhere(
     store: Store, tmp_path: Path
 ) -> None:
