@@ -75,8 +75,12 @@ class SimChild:
                 "try `tradetui sim` by itself to see what it says",
             ) from error
         # Nobody reads its words from here on; a full pipe must not stop it.
-        for pipe in (self._process.stdout, self._process.stderr):
-            threading.Thread(target=_drain, args=(pipe,), daemon=True).start()
+        self._drains = [
+            threading.Thread(target=_drain, args=(pipe,), daemon=True)
+            for pipe in (self._process.stdout, self._process.stderr)
+        ]
+        for drain in self._drains:
+            drain.start()
 
     def fault(self, name: str, args: Mapping[str, object]) -> str:
         """Switch a fault (``none`` lifts all, ``list`` only names them); returns what happened, in words."""
@@ -110,10 +114,12 @@ class SimChild:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for drain in self._drains:
+            drain.join(_STOP_TIMEOUT_S)
 
 
 def _drain(pipe: Any) -> None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError), pipe:
         while pipe.read(65_536):
             pass
 

@@ -34,6 +34,11 @@ MAX_CHUNKS: Final = 8
 """Chunks of ticks in all: 131,072 rows, 46 MB."""
 MAX_BARS: Final = 200_000
 MAX_RECORDS: Final = 100_000
+FOLD_EVERY_S: Final = 30.0
+LEAST_FOLDED: Final = 20_000
+"""Ticks that are worth folding: 7 MB of memory."""
+MOST_FOLDED: Final = 100_000
+"""In `FOLD_EVERY_S`; more than that is a busy market."""
 _PATIENCE_S: Final = 5.0
 _SETTLE_S: Final = 0.02
 """Records come while their order is being sent, which needs the interpreter more for some milliseconds."""
@@ -183,6 +188,7 @@ class MarketThread(Writer):
         self._since: deque[float] = deque()
         """When the first row of each chunk that waits came, and at the end that of the current one."""
         self._bars_since = 0.0
+        self._folded_rows, self._folded_s = 0, time.monotonic()
         self.archive = path.parent / archive.FOLDER if path is not None else None
         """Folder of the Parquet files; ``None`` for a database in memory."""
         self.newest_ns = 0
@@ -274,6 +280,22 @@ class MarketThread(Writer):
                 self._transaction(lambda: self.market.write_bars(batch))
             for _ in range(count):
                 self._bars.popleft()
+        self._fold()
+
+    def _fold(self) -> None:
+        """Fold the log into the file when little is written: until then DuckDB holds those rows in memory.
+
+        A busy market reaches the log's own threshold soon enough, and is not held up here.
+        """
+        import duckdb
+
+        rows, now_s = self.figures.written - self._folded_rows, time.monotonic()
+        if self.path is None or now_s - self._folded_s < FOLD_EVERY_S or rows < LEAST_FOLDED:
+            return
+        self._folded_rows, self._folded_s = self.figures.written, now_s
+        if rows <= MOST_FOLDED and not self.queued():
+            with contextlib.suppress(duckdb.TransactionException):  # somebody reads: the next time
+                self._connection.execute("CHECKPOINT")
 
     def _write_chunk(self) -> None:
         chunk = self._full[0]
