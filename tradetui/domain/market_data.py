@@ -13,6 +13,9 @@ from enum import IntEnum, IntFlag, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from tradetui.domain.intervals import INTERVALS as INTERVALS
+from tradetui.domain.intervals import interval_name as interval_name
+
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
@@ -108,6 +111,8 @@ class Has(IntFlag):
     AUCTION = 64
     INDEX = 128
     """A row of an index: no book, no volume."""
+    BEST = 256
+    """Of the book that the row carried only the best level was read; the others are zero because nobody looked."""
 
 
 class FrameKind(IntEnum):
@@ -210,26 +215,3 @@ class Candle:
     oi: float = 0.0
     source: BarSource = BarSource.TICKS
     gap: bool = False
-
-
-INTERVALS: dict[str, int] = {
-    "1m": 60,
-    "3m": 180,
-    "5m": 300,
-    "15m": 900,
-    "30m": 1800,
-    "1h": 3600,
-    "1d": 86_400,
-    "1w": 604_800,
-    "1M": 2_592_000,
-}
-"""Bar intervals by name, in seconds. A day stands for one session; ``1w`` and ``1M`` for the sessions of a calendar
-week and month, whose seconds are a name, not a length."""
-
-
-def interval_name(interval_s: int) -> str:
-    """The short name of an interval: ``300`` is ``5m``."""
-    for name, seconds in INTERVALS.items():
-        if seconds == interval_s:
-            return name
-    return f"{interval_s}s"

@@ -87,7 +87,7 @@ class TickChunk:
 def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa.Table:
     """A chunk as a table with the columns of ``ticks``, the rows of one instrument beside each other, in their order.
 
-    So the file is a fifth smaller (ADR 0013); the order of time holds from batch to batch.
+    So the file is a fifth smaller (ADR 0015); the order of time holds from batch to batch.
 
     Args:
         chunk: What to convert.
@@ -101,6 +101,7 @@ def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa
     mask, stamp = chunk.head[1][order], chunk.stamp[order]
     px, qty, book = _by_column(chunk.px, order), _by_column(chunk.qty, order), _by_column(chunk.depth, order)
     last, deep = (mask & Has.LTPC) == 0, (mask & Has.DEPTH) == 0
+    unread = deep | ((mask & Has.BEST) != 0)
     greeks, auction = (mask & Has.GREEKS) == 0, (mask & Has.AUCTION) == 0
     columns: dict[str, Any] = {
         "instrument_id": pa.array(ids[order]),
@@ -117,7 +118,9 @@ def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa
         columns[name] = _column(px[place], px[place] == 0.0)
     for level in range(DEPTH_LEVELS if depth else 1):
         for side, pattern in enumerate(_SIDES):
-            columns[pattern.format(level + 1)] = _column(book[side * DEPTH_LEVELS + level], deep)
+            columns[pattern.format(level + 1)] = _column(
+                book[side * DEPTH_LEVELS + level], unread if level else deep
+            )
     for named, values, missing in ((_GREEKS, chunk.greeks, greeks), (_AUCTION, chunk.auction, auction)):
         found = values[: len(order)].T if missing.all() else _by_column(values, order)
         for name, at in named.items():

@@ -19,14 +19,15 @@ What is believed, and what is not:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from tradetui.brokers.upstox.feed_columns import NotPlain, read
+from tradetui.brokers.upstox.feed_columns import read
+from tradetui.brokers.upstox.feed_marks import NotPlain
 from tradetui.brokers.upstox.feed_rows import MAX_MS, Rows
 from tradetui.domain.errors import FeedError
 from tradetui.domain.market_data import FrameKind, TickBatch
@@ -73,11 +74,20 @@ class Decoder:
 
     Args:
         slots: Instrument key to slot. Looked at in every frame, so it may grow while in use.
+        deep: Slots of which levels two to five of the book and Greeks are read; ``None`` for all. A row of another
+            slot has ``Has.BEST`` beside ``Has.DEPTH`` and never ``Has.GREEKS``. It may change while in use.
         columns_from: Bytes from which on a frame is read as columns; what comes out does not depend on it.
     """
 
-    def __init__(self, slots: Mapping[str, int], columns_from: int = _COLUMNS_FROM) -> None:
+    def __init__(
+        self,
+        slots: Mapping[str, int],
+        columns_from: int = _COLUMNS_FROM,
+        *,
+        deep: Container[int] | None = None,
+    ) -> None:
         self._slots = slots
+        self.deep = deep
         self._columns_from = columns_from
         self.unknown_keys = 0
         """Ticks of instruments without a slot (left over after an unsubscribe, or a confused server)."""
@@ -96,7 +106,7 @@ class Decoder:
             raise FrameError(f"frame of {len(frame):,} bytes; the largest believable is {MAX_FRAME_BYTES:,}")
         if len(frame) >= self._columns_from:
             try:
-                columns = read(frame, self._slots)
+                columns = read(frame, self._slots, self.deep)
             except NotPlain:
                 pass
             else:
@@ -139,7 +149,7 @@ class Decoder:
                 feeds.append((slot, feed))
         if len(feeds) > 1:
             feeds.sort(key=_by_slot)
-        rows = Rows()
+        rows = Rows(self.deep)
         for slot, feed in feeds:
             rows.feed(slot, feed)
         return rows

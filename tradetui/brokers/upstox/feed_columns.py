@@ -11,7 +11,7 @@ sent as a list, two kinds of feed in one) raises `NotPlain`, and the frame is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,6 +19,21 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
+from tradetui.brokers.upstox.feed_marks import (
+    BAR_MARK,
+    BAR_NAMES,
+    BARS,
+    BOOK,
+    KEY,
+    NAME,
+    NEW_ROW,
+    QUOTE_MARK,
+    ROW,
+    ROW_MARK,
+    ROW_MARK_AUCTION,
+    NotPlain,
+    table_of,
+)  # fmt: skip
 from tradetui.brokers.upstox.feed_rows import MAX_GREEK, MAX_IV, MAX_MS, MAX_PRICE, MAX_QTY, Rows
 from tradetui.domain.market_data import DEPTH_LEVELS, F64, Bar, FrameKind, Greek, Has, Px, Qty, TickBatch
 from tradetui.pb.market_feed_v3_columns_pb2 import (
@@ -30,14 +45,8 @@ from tradetui.pb.market_feed_v3_columns_pb2 import (
     OHLCs,
     Quotes,
 )
-from tradetui.pb.market_feed_v3_pb2 import OHLC, Feed, Quote
+from tradetui.pb.market_feed_v3_pb2 import Feed
 
-MARK: Final = (1 << 39) - 1
-"""The number before each row's in a column. No price or quantity is so high and no time of trading so early."""
-_ROW: Final = (1 << 38) - 1
-"""Bid quantity of the quote that is put before each row's book."""
-_KEY, _NAME, _NEW_ROW = "\x00", "\x00", "\x01"
-"""Marks among the keys and the bars' names; the bar of the last name is put before each row's bars."""
 _LENGTH_DELIMITED: Final = 2
 
 # Columns of the table of numbers that every instrument may send.
@@ -56,12 +65,12 @@ _HIGH[[_LTP, _CLOSE, _ATP]], _HIGH[_IV], _HIGH[_LTT], _HIGH[_GREEKS_FROM:] = (
 )
 _LOW: Final = np.zeros((_WIDTH, 1))
 _LOW[_GREEKS_FROM:] = -MAX_GREEK
-_BOOK_HIGH: Final = np.array([MAX_PRICE, MAX_QTY, MAX_PRICE, MAX_QTY]).reshape(4, 1)
+_BOOK_HIGH: Final = np.array([MAX_PRICE, MAX_QTY, MAX_PRICE, MAX_QTY]).reshape(4, 1, 1)
 _BAR_HIGH: Final = np.array([*[MAX_PRICE] * 4, MAX_QTY, MAX_MS]).reshape(6, 1, 1)
 _AUCTION_HIGH: Final = np.array([MAX_PRICE, MAX_PRICE, *[MAX_QTY] * 3]).reshape(5, 1)
 _AUCTION_LOW: Final = np.array([0.0, 0.0, 0.0, -MAX_QTY, -MAX_QTY]).reshape(5, 1)
 
-_HAS_LTPC, _HAS_DEPTH, _HAS_GREEKS = int(Has.LTPC), int(Has.DEPTH), int(Has.GREEKS)
+_HAS_LTPC, _HAS_DEPTH, _HAS_GREEKS, _HAS_BEST = int(Has.LTPC), int(Has.DEPTH), int(Has.GREEKS), int(Has.BEST)
 _HAS_DAY, _HAS_MINUTE, _HAS_FULL, _HAS_AUCTION = (
     int(Has.DAY),
     int(Has.MINUTE),
@@ -70,10 +79,6 @@ _HAS_DAY, _HAS_MINUTE, _HAS_FULL, _HAS_AUCTION = (
 )
 
 Mask = NDArray[np.bool_]
-
-
-class NotPlain(Exception):
-    """The frame must be read row by row: it is damaged, or it holds what columns cannot tell apart."""
 
 
 class Columns(NamedTuple):
@@ -90,94 +95,20 @@ class Columns(NamedTuple):
     bad: int
 
 
-# --- marks --------------------------------------------------------------------------------------------
-
-
-def _marked(message: Any, *, auction: bool) -> None:
-    """Set every number of a message to the mark; those of the auction only if asked for."""
-    for field in message.DESCRIPTOR.fields:
-        rare = field.name in ("iep", "rp", "ieq", "iiqTotal", "iiqM")
-        if field.message_type is None and field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_INT64):
-            if auction or not rare:
-                setattr(message, field.name, MARK)
-        elif rare and auction:
-            message.iep.value = MARK
-
-
-_BOOK: Final = Quote(bidQ=_ROW, bidP=1.0, askQ=1, askP=1.0).SerializeToString()
-"""The quote before each row's book."""
-_BARS: Final = OHLC(
-    interval=_NEW_ROW, open=1.0, high=1.0, low=1.0, close=1.0, vol=1, ts=1
-).SerializeToString()
-"""The bar before each row's bars."""
-
-
-def _mark_of_row(*, auction: bool) -> bytes:
-    """What is put before the bytes of each instrument: an entry of marks, merged with what follows."""
-    entry = Entry(key=_KEY)
-    market = entry.value.fullFeed.marketFF
-    for part in (market, market.ltpc, market.optionGreeks):
-        _marked(part, auction=auction)
-    market.marketLevel.bidAskQuote.append(Quote.FromString(_BOOK))
-    market.marketOHLC.ohlc.append(OHLC.FromString(_BARS))
-    return entry.SerializeToString()
-
-
-_ROW_MARK: Final = _mark_of_row(auction=False)
-_ROW_MARK_AUCTION: Final = _mark_of_row(auction=True)
-_QUOTE_MARK: Final = Quote(bidQ=MARK, bidP=MARK, askQ=MARK, askP=MARK).SerializeToString()
-_BAR_MARK: Final = OHLC(
-    interval=_NAME, open=MARK, high=MARK, low=MARK, close=MARK, vol=MARK, ts=MARK
-).SerializeToString()
-_BAR_NAMES: Final = [_NAME, "1d", _NAME, "I1"]
-"""Names of a row's bars, marks among them, as the broker sends them to everybody."""
-
-
-def _table(columns: Sequence[Any], rows: int) -> F64:
-    """Columns of marks and values as an array [columns, rows]; 0 where a row has none, else its last value.
-
-    Raises:
-        NotPlain: A mark is missing, or there are too many.
-    """
-    table = np.zeros((len(columns), rows))
-    by_length: dict[int, list[int]] = {}
-    for at, column in enumerate(columns):
-        by_length.setdefault(len(column), []).append(at)
-    for length, group in by_length.items():
-        if length == rows:
-            continue  # nothing but marks
-        part = np.empty((len(group), length))
-        for place, at in enumerate(group):
-            part[place] = columns[at]
-        if length == 2 * rows and (part[:, ::2] == MARK).all():
-            found = part[:, 1::2]
-            if len(group) == len(columns):
-                return found
-            table[group] = found
-        else:
-            table[group] = _sparse(part, rows)
-    return table
-
-
-def _sparse(part: F64, rows: int) -> F64:
-    """Columns of one length in which not every row has a value."""
-    marked = part == MARK
-    marks = marked[0].nonzero()[0]
-    if len(marks) != rows or marks[0] != 0:
-        raise NotPlain
-    if not (marked == marked[0]).all():
-        return np.concatenate([_sparse(column[None], rows) for column in part])
-    last = np.empty_like(marks)
-    last[:-1], last[-1] = marks[1:], part.shape[1]
-    last -= 1
-    return np.where(last > marks, part[:, last], 0.0)
-
-
 # --- a frame ------------------------------------------------------------------------------------------
 
 
-def read(frame: bytes, slots: Mapping[str, int]) -> Columns:
+def read(
+    frame: bytes,
+    slots: Mapping[str, int],
+    deep: Container[int] | None = None,
+) -> Columns:
     """Read a frame as columns.
+
+    Args:
+        frame: Its bytes.
+        slots: Instrument key to slot.
+        deep: Slots of which levels two to five and Greeks are read; ``None`` for all.
 
     Raises:
         NotPlain: It has to be read row by row.
@@ -188,15 +119,21 @@ def read(frame: bytes, slots: Mapping[str, int]) -> Columns:
         if outside.type not in (0, 1) or outside.marketInfo or not entries:
             raise NotPlain
         _check(Merged.FromString(frame))
-        market, keys, others = _parse(entries, _ROW_MARK)
+        market, keys, others = _parse(entries, ROW_MARK)
         auction = (
             market.iep or market.rp or market.ieq or market.iiqTotal or market.iiqM or market.ltpc.iep.value
         )
         if auction:
-            market, keys, others = _parse(entries, _ROW_MARK_AUCTION)
+            market, keys, others = _parse(entries, ROW_MARK_AUCTION)
         kind = FrameKind.LIVE if outside.type else FrameKind.SNAPSHOT
         server_ms = outside.currentTs if 0 < outside.currentTs <= MAX_MS else 0
-        return _Reader(entries, market, kind, server_ms).columns(keys, slots, others, auction=bool(auction))
+        places: list[Any] = list(map(slots.get, keys))
+        # A key twice is one entry to the schema, the later; an instrument is one row.
+        if len(set(keys)) != len(entries):
+            raise NotPlain
+        which = None if deep is None else [at for at, place in enumerate(places) if place in deep]
+        reader = _Reader(entries, market, (kind, server_ms), which)
+        return reader.columns(places, others, auction=bool(auction))
     except DecodeError:
         raise NotPlain from None
 
@@ -223,44 +160,53 @@ def _parse(entries: list[bytes], mark: bytes) -> tuple[MarketFullFeeds, list[str
     """The merged numbers, the keys, and how often something else than a tradable instrument was sent."""
     whole = Entries.FromString(mark + mark.join(entries))
     keys = whole.key[:]
-    if len(keys) != 2 * len(entries) or keys[::2] != [_KEY] * len(entries):
+    if len(keys) != 2 * len(entries) or keys[::2] != [KEY] * len(entries):
         raise NotPlain
     feeds, full = whole.value, whole.value.fullFeed
     return full.marketFF, keys[1::2], len(feeds.ltpc) + len(feeds.firstLevelWithGreeks) + len(full.indexFF)
+
+
+def _plain_bars(chunks: list[bytes]) -> F64 | None:
+    """Bars as columns [6, n]; ``None`` unless they are a day and a minute in turn."""
+    bars = OHLCs.FromString(BAR_MARK + BAR_MARK.join(chunks))
+    if bars.interval[:] != BAR_NAMES * (len(chunks) // 2):
+        return None
+    return table_of((bars.open, bars.high, bars.low, bars.close, bars.vol, bars.ts), len(chunks))
 
 
 class _Reader:
     """The market rows of one frame, in the order of the wire."""
 
     def __init__(
-        self, entries: list[bytes], market: MarketFullFeeds, kind: FrameKind, server_ms: int
+        self,
+        entries: list[bytes],
+        market: MarketFullFeeds,
+        head: tuple[FrameKind, int],
+        deep: list[int] | None,
     ) -> None:
         self.entries = entries
         self.market = market
-        self.kind = kind
-        self.server_ms = server_ms
+        self.kind, self.server_ms = head
+        self.deep = deep
         self.n = len(entries)
         last, greeks = market.ltpc, market.optionGreeks
-        self.numbers = _table(
-            (
-                last.ltp, last.cp, market.atp, market.oi, market.iv, market.tbq, market.tsq,
-                last.ltt, last.ltq, market.vtt,
-                greeks.delta, greeks.gamma, greeks.theta, greeks.vega, greeks.rho,
-            ),
-            self.n,
+        columns: tuple[Any, ...] = (
+            last.ltp, last.cp, market.atp, market.oi, market.iv, market.tbq, market.tsq, last.ltt, last.ltq, market.vtt,
         )  # fmt: skip
+        if deep is None or deep:
+            columns += (greeks.delta, greeks.gamma, greeks.theta, greeks.vega, greeks.rho)
+        self.numbers = table_of(columns, self.n)
+        if deep:
+            rows = np.ones(self.n, np.bool_)
+            rows[deep] = False
+            self.numbers[_GREEKS_FROM:, rows] = 0.0
         self.mask: NDArray[np.int32] = np.full(self.n, _HAS_FULL, np.int32)
         self.bad: Mask = np.zeros(self.n, np.bool_)
 
-    def columns(self, keys: list[str], slots: Mapping[str, int], others: int, *, auction: bool) -> Columns:
+    def columns(self, places: list[Any], others: int, *, auction: bool) -> Columns:
         """Everything, in the order of slots."""
-        places: list[Any] = list(map(slots.get, keys))
-        slot = np.array(
-            [-1 if place is None else place for place in places] if None in places else places, np.int32
-        )
-        # A key twice is one entry to the schema, the later; an instrument is one row.
-        if len(set(keys)) != self.n:
-            raise NotPlain
+        known = places if None not in places else [-1 if place is None else place for place in places]
+        slot = np.array(known, np.int32)
         silent: Mask = (self.numbers == 0.0).all(axis=0)
         rest = np.flatnonzero(silent).tolist()
         if others or rest:
@@ -283,7 +229,7 @@ class _Reader:
             table[:, : len(Px)],
             table[:, len(Px) : _GREEKS_FROM].astype(np.int64),
             depth[wanted],
-            table[:, _GREEKS_FROM:],
+            table[:, _GREEKS_FROM:] if table.shape[1] > _GREEKS_FROM else np.zeros((len(wanted), len(Greek))),
             day[wanted],
             minute[wanted],
             auctions[wanted],
@@ -316,7 +262,7 @@ class _Reader:
 
     def _with_rest(self, batch: TickBatch, rest: Iterable[int], places: list[int]) -> tuple[TickBatch, int]:
         """The batch and the rows of other kinds, in the order of slots; and how many of those were bad."""
-        rows = Rows()
+        rows = Rows(None if self.deep is None else {places[at] for at in self.deep})
         for slot, at in sorted((places[at], at) for at in rest):
             rows.feed(slot, self.feeds[at])
         more = rows.batch(self.kind, self.server_ms)
@@ -333,48 +279,75 @@ class _Reader:
         """The first five levels of every book: [n, 4, 5]."""
         quotes = self.market.marketLevel.bidAskQuote[:]
         levels = len(quotes) // self.n - 1
-        if levels > 0 and quotes[:: levels + 1] == [_BOOK] * self.n and len(quotes) == (levels + 1) * self.n:
-            kept = min(levels, DEPTH_LEVELS)
-            if kept == levels:
-                del quotes[:: levels + 1]
-            else:  # thirty levels: only what is kept is parsed
-                every, quotes = quotes, [b""] * (kept * self.n)
-                for level in range(kept):
-                    quotes[level::kept] = every[level + 1 :: levels + 1]
-            table = self._quotes(quotes)
-            if (table[1] == _ROW).any():
-                raise NotPlain  # a mark among the data: the others may stand at the wrong places
-            good = (table >= 0.0) & (table <= _BOOK_HIGH)
-            book = table.reshape(4, self.n, kept)
+        if levels > 0 and quotes[:: levels + 1] == [BOOK] * self.n and len(quotes) == (levels + 1) * self.n:
+            book = self._plain_books(quotes, levels)
+            good = (book >= 0.0) & (book <= _BOOK_HIGH)
             filled: Mask = np.ones(self.n, np.bool_)
         else:
             table = self._quotes(quotes)
             book, filled = self._odd_books(table, silent)
-            good = (book >= 0.0) & (book <= _BOOK_HIGH.reshape(4, 1, 1))
+            good = (book >= 0.0) & (book <= _BOOK_HIGH)
         self.mask[filled] |= _HAS_DEPTH
+        if self.deep is not None:
+            best = filled.copy()
+            best[self.deep] = False
+            self.mask[best] |= _HAS_BEST
         if not good.all():
-            lost: Mask = np.logical_not(good.reshape(book.shape).all(axis=(0, 2)))
+            lost: Mask = np.logical_not(good.all(axis=(0, 2)))
             book = np.where(lost[None, :, None], 0.0, book)
-            self._lose(lost, _HAS_DEPTH)
+            self._lose(lost, _HAS_DEPTH | _HAS_BEST)
         if book.shape[2] < DEPTH_LEVELS:
             short, book = book, np.zeros((4, self.n, DEPTH_LEVELS))
             book[:, :, : short.shape[2]] = short
         return book.transpose(1, 0, 2)
 
+    def _plain_books(self, quotes: list[bytes], levels: int) -> F64:
+        """Books of as many levels each, a mark before each: [4, n, up to 5].
+
+        Raises:
+            NotPlain: A mark stands among the data, so that the others may stand at the wrong places.
+        """
+        kept, n = min(levels, DEPTH_LEVELS), self.n
+        first = 1 if self.deep is not None else kept
+        if kept == levels and first == kept:
+            del quotes[:: levels + 1]
+            wanted = quotes
+        else:  # of thirty levels, and of books that nobody looks into, only what is kept is parsed
+            wanted = [b""] * (first * n)
+            for level in range(first):
+                wanted[level::first] = quotes[level + 1 :: levels + 1]
+        for row in self.deep or ():
+            begin = row * (levels + 1) + 1
+            wanted += quotes[begin + first : begin + kept]
+        table = self._quotes(wanted)
+        if (table[1] == ROW).any():
+            raise NotPlain
+        book = table[:, : first * n].reshape(4, n, first)
+        if self.deep:
+            whole = np.zeros((4, n, kept))
+            whole[:, :, :first] = book
+            whole[:, self.deep, first:] = table[:, first * n :].reshape(4, len(self.deep), kept - first)
+            return whole
+        return book
+
     @staticmethod
     def _quotes(chunks: list[bytes]) -> F64:
         """Quotes as columns: bid price, bid quantity, ask price, ask quantity."""
-        quotes = Quotes.FromString(_QUOTE_MARK + _QUOTE_MARK.join(chunks))
-        return _table((quotes.bidP, quotes.bidQ, quotes.askP, quotes.askQ), len(chunks))
+        quotes = Quotes.FromString(QUOTE_MARK + QUOTE_MARK.join(chunks))
+        return table_of((quotes.bidP, quotes.bidQ, quotes.askP, quotes.askQ), len(chunks))
 
     def _odd_books(self, table: F64, silent: Mask) -> tuple[F64, Mask]:
         """Books of different depths [4, n, 5], and which rows carried one."""
-        marks = (table[1] == _ROW).nonzero()[0]
+        marks = (table[1] == ROW).nonzero()[0]
         if len(marks) != self.n or marks[0] != 0:
             raise NotPlain
         row = np.repeat(np.arange(self.n), np.diff(np.append(marks, table.shape[1])))
         level = np.arange(len(row)) - marks[row] - 1
-        take = (level >= 0) & (level < DEPTH_LEVELS)
+        most = np.full(self.n, DEPTH_LEVELS)
+        if self.deep is not None:
+            most[:] = 1
+            most[self.deep] = DEPTH_LEVELS
+        take = (level >= 0) & (level < most[row])
         book = np.zeros((4, self.n, DEPTH_LEVELS))
         book[:, row[take], level[take]] = table[:, take]
         filled = np.zeros(self.n, np.bool_)
@@ -387,22 +360,20 @@ class _Reader:
 
     # --- bars ---
 
-    def _bars(self, *, plain: bool = True) -> tuple[F64, F64]:
+    def _bars(self) -> tuple[F64, F64]:
         """The broker's day and last finished minute: [n, 6] each."""
         chunks = self.market.marketOHLC.ohlc[:]
-        plain = plain and len(chunks) == 3 * self.n and chunks[::3] == [_BARS] * self.n
-        if plain:
+        both = None
+        if len(chunks) == 3 * self.n and chunks[::3] == [BARS] * self.n:
             del chunks[::3]
-        bars = OHLCs.FromString(_BAR_MARK + _BAR_MARK.join(chunks))
-        table = _table((bars.open, bars.high, bars.low, bars.close, bars.vol, bars.ts), len(chunks))
-        names = bars.interval[:]
-        if plain and names == _BAR_NAMES * self.n:
-            both = table.reshape(6, self.n, 2)
-            self.mask |= _HAS_DAY | _HAS_MINUTE
-        else:
-            if plain:  # two bars each, but not these two
-                return self._bars(plain=False)
-            both = self._odd_bars(table, names)
+            both = _plain_bars(chunks)
+            if both is None:
+                chunks = self.market.marketOHLC.ohlc[:]
+            else:
+                both = both.reshape(6, self.n, 2)
+                self.mask |= _HAS_DAY | _HAS_MINUTE
+        if both is None:
+            both = self._odd_bars(chunks)
         good = (both >= 0.0) & (both <= _BAR_HIGH)
         if not good.all():
             lost: Mask = np.logical_not(good.all(axis=0))
@@ -412,25 +383,28 @@ class _Reader:
         day, minute = both.transpose(2, 1, 0)
         return day, minute
 
-    def _odd_bars(self, table: F64, names: list[str]) -> F64:
+    def _odd_bars(self, chunks: list[bytes]) -> F64:
         """The first bar of either name of each row: [6, n, 2]."""
+        bars = OHLCs.FromString(BAR_MARK + BAR_MARK.join(chunks))
+        table = table_of((bars.open, bars.high, bars.low, bars.close, bars.vol, bars.ts), len(chunks))
+        names = bars.interval[:]
         found: list[list[int]] = []
         at = -1
-        name = _NAME
+        name = NAME
         # The last name behind a mark is the bar's; a bar without a name is noise.
-        for word in [*names[1:], _NAME]:
-            if word != _NAME:
+        for word in [*names[1:], NAME]:
+            if word != NAME:
                 name = word
                 continue
             at += 1
-            if name == _NEW_ROW:
+            if name == NEW_ROW:
                 found.append([-1, -1])
             elif found and name in ("1d", "I1"):
                 which = name == "I1"
                 if found[-1][which] < 0:
                     found[-1][which] = at
             name = ""
-        if len(found) != self.n or at + 1 != table.shape[1] or names[0] != _NAME:
+        if len(found) != self.n or at + 1 != table.shape[1] or names[0] != NAME:
             raise NotPlain
         place = np.array(found)
         both: F64 = np.where(place >= 0, table[:, place], 0.0)
@@ -443,7 +417,7 @@ class _Reader:
     def _auctions(self) -> F64:
         """What the auctions show: [n, 5]."""
         market = self.market
-        table = _table(
+        table = table_of(
             (market.iep, market.rp, market.ieq, market.iiqTotal, market.iiqM, market.ltpc.iep.value), self.n
         )
         auction = table[:5].copy()
@@ -459,8 +433,10 @@ class _Reader:
     def _believe(self) -> None:
         """Blank numbers that cannot be true: a bad cell alone, but a bad last price with its time and quantity."""
         numbers = self.numbers
-        good = (numbers >= _LOW) & (numbers <= _HIGH)
-        self.mask[(numbers[_GREEKS_FROM:] != 0.0).any(axis=0)] |= _HAS_GREEKS
+        width = len(numbers)
+        good = (numbers >= _LOW[:width]) & (numbers <= _HIGH[:width])
+        if width > _GREEKS_FROM:
+            self.mask[(numbers[_GREEKS_FROM:] != 0.0).any(axis=0)] |= _HAS_GREEKS
         if not good.all():
             greeks: Mask = np.logical_not(good[_GREEKS_FROM:].all(axis=0))
             numbers[_GREEKS_FROM:, greeks] = 0.0

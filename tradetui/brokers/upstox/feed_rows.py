@@ -92,7 +92,8 @@ for _array in _BLANK.values():
 # Plain integers: `Has` members cost a call for every `|`.
 _LTPC, _DEPTH, _GREEKS, _DAY = int(Has.LTPC), int(Has.DEPTH), int(Has.GREEKS), int(Has.DAY)
 _MINUTE, _FULL, _AUCTION, _INDEX = int(Has.MINUTE), int(Has.FULL), int(Has.AUCTION), int(Has.INDEX)
-_BITS: Final = (_DEPTH, _GREEKS, _DAY, _MINUTE, _AUCTION)
+_BEST: Final = int(Has.BEST)
+_BITS: Final = (_DEPTH | _BEST, _GREEKS, _DAY, _MINUTE, _AUCTION)
 
 _greeks_of = attrgetter("delta", "gamma", "theta", "vega", "rho")
 _bar_of = attrgetter("open", "high", "low", "close", "vol", "ts")
@@ -109,11 +110,16 @@ class _Group:
 
 
 class Rows:
-    """The rows of one frame while they are read."""
+    """The rows of one frame while they are read.
 
-    __slots__ = ("auction", "bad", "core", "day", "depth", "greeks", "minute", "n")
+    Args:
+        deep: Slots of which levels two to five and Greeks are read; ``None`` for all.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("auction", "bad", "core", "day", "deep", "depth", "greeks", "minute", "n")
+
+    def __init__(self, deep: Container[int] | None = None) -> None:
+        self.deep = deep
         self.core: list[float] = []
         self.depth = _Group()
         self.greeks = _Group()
@@ -142,20 +148,23 @@ class Rows:
         Reading an absent message costs less than asking whether it is there, and gives zeros.
         """
         n = self.n
-        mask = _FULL
+        deep = self.deep is None or slot in self.deep
+        mask, most = (_FULL, DEPTH_LEVELS) if deep else (_FULL | _BEST, 1)
         cells = self.depth.cells
         levels = 0
         for quote in full.marketLevel.bidAskQuote:
             cells += (quote.bidP, quote.bidQ, quote.askP, quote.askQ)
             levels += 1
-            if levels == DEPTH_LEVELS:
+            if levels == most:
                 break
         if levels or full.HasField("marketLevel"):
             if levels < DEPTH_LEVELS:
                 cells += _NO_LEVELS[DEPTH_LEVELS - levels]
             self.depth.rows.append(n)
             mask |= _DEPTH
-        greeks = _greeks_of(full.optionGreeks)
+        else:
+            mask = _FULL
+        greeks = _greeks_of(full.optionGreeks) if deep else _NO_GREEKS
         if greeks != _NO_GREEKS:
             self.greeks.cells += greeks
             self.greeks.rows.append(n)
@@ -187,7 +196,8 @@ class Rows:
             self.depth.cells += (best.bidP, best.bidQ, best.askP, best.askQ, *_NO_LEVELS[DEPTH_LEVELS - 1])
             self.depth.rows.append(self.n)
             mask |= _DEPTH
-        greeks = _greeks_of(feed.optionGreeks)
+        deep = self.deep is None or slot in self.deep
+        greeks = _greeks_of(feed.optionGreeks) if deep else _NO_GREEKS
         if greeks != _NO_GREEKS:
             self.greeks.cells += greeks
             self.greeks.rows.append(self.n)

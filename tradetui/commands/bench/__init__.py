@@ -41,6 +41,9 @@ class Bench:
 
 
 BENCHES: Final[dict[str, Bench]] = {
+    "decode": Bench(
+        "decode:bench", "feed frames to columns, beside the bare runtime and the official client's way"
+    ),
     "ingest": Bench("ingest:bench", "frames over loopback into state, bars and the store", 50_000, 60.0),
     "orders": Bench("orders:bench", "from the key to the wire, the risk gate, a restart", 10_000, 20.0),
     "indicators": Bench("indicators:bench", "minute closes of many instruments with eight indicators each"),

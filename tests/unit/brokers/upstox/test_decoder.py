@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.busy_frames import BUSY_KEYS, BUSY_SLOTS, busy_frame, market, tagged, varint
-from tests.fixtures.reference_decoder import agrees, assert_same
+from tests.fixtures.reference_decoder import GROUPS, agrees, assert_same
 from tests.fixtures.upstox_frames import (
     KEYS,
     SLOTS,
@@ -32,7 +32,8 @@ from tradetui.brokers.upstox.decoder import (
     MarketInfo,
     decode,
 )
-from tradetui.brokers.upstox.feed_columns import NotPlain, read
+from tradetui.brokers.upstox.feed_columns import read
+from tradetui.brokers.upstox.feed_marks import NotPlain
 from tradetui.domain.market_data import Auction, FrameKind, Has, Px, Qty, TickBatch
 from tradetui.pb import market_feed_v3_pb2 as pb
 
@@ -291,3 +292,32 @@ def test_columns_are_not_guessed_from_bytes_that_only_look_alike() -> None:
         with pytest.raises(NotPlain):
             read(frame, BUSY_SLOTS)
         assert_same(frame, Decoder(BUSY_SLOTS), BUSY_SLOTS)
+
+
+def test_books_that_nobody_looks_into_are_read_to_the_best_level_whichever_way() -> None:
+    """Also when what was not read could not be true; and who looks may change from frame to frame."""
+    rng = random.Random(5)
+    deep: set[int] = set()
+    ways = [Decoder(BUSY_SLOTS, columns_from, deep=deep) for columns_from in (0, 1 << 40)]
+    whole = Decoder(BUSY_SLOTS)
+    for number in range(150):
+        frame = busy_frame(rng)
+        deep.clear()
+        deep.update(rng.sample(sorted(BUSY_SLOTS.values()), rng.choice([0, 0, 2, 24])))
+        try:
+            everything = whole.decode(frame)
+        except FrameError:
+            continue
+        columns, rows = (way.decode(frame) for way in ways)
+        assert isinstance(columns, TickBatch)
+        assert isinstance(rows, TickBatch)
+        assert isinstance(everything, TickBatch)
+        for name in ("slot", "mask", *GROUPS):
+            assert getattr(columns, name).tolist() == getattr(rows, name).tolist(), (number, name)
+        read_all = np.isin(columns.slot, list(deep))
+        assert (columns.mask[read_all] == everything.mask[read_all]).all()
+        assert (columns.depth[read_all] == everything.depth[read_all]).all()
+        assert not columns.depth[~read_all][:, :, 1:].any()
+        assert not (columns.mask[~read_all] & Has.GREEKS).any()
+        assert ((columns.mask[read_all] & Has.BEST) == 0).all()
+    assert ways[0].bad_rows == ways[1].bad_rows
