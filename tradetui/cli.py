@@ -413,7 +413,7 @@ def config_path(home: Home = None) -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="One of: ingest, orders, startup.")],
+    name: Annotated[str, typer.Argument(help="One of: decode, ingest, orders, startup.")],
     instruments: Annotated[int, typer.Option("--instruments", help="Instruments streamed.")] = 2000,
     rate: Annotated[int, typer.Option("--rate", help="Updates a second; 0: the benchmark's own.")] = 0,
     mode: Annotated[str, typer.Option("--mode", help="ltpc or full.")] = "full",
