@@ -77,9 +77,8 @@ class Microstructure:
         self._cells: list[float] = []  # of trades that came one by one, row after row
         self._best_bid: F64 = np.zeros(self.capacity)
         self._best_ask: F64 = np.zeros(self.capacity)
-        self._based: NDArray[np.bool_] = np.zeros(
-            self.capacity, np.bool_
-        )  # a full-mode row came this session
+        # Slots of which a full-mode row came this session: what traded before it is known.
+        self._based: NDArray[np.bool_] = np.zeros(self.capacity, np.bool_)
         self._tick: F64 = np.zeros(self.capacity)
         self._from_ns = self._until_ns = 0
         self.first_oi: F64 = np.zeros(self.capacity)
@@ -99,15 +98,16 @@ class Microstructure:
         if self._from_ns <= t_ns < self._until_ns:
             return
         if self._until_ns:
-            self.settle()  # sums end with the session, the last price and side do not
             self.past.add_day(self._quotes, self.midnight_ms)
         self._from_ns = day_start_ns(ist_date(t_ns))
         self._until_ns = self._from_ns + DAY_NS
+        # Nobody read the rest of the old session, and nobody can any more.
+        self._noted = 0
+        self._cells.clear()
         self._flow.reset()
         self._profiles.reset()
-        self._based[:] = False
-        self.first_oi[:] = 0.0
-        self.first_price[:] = 0.0
+        for column in (self._based, self._best_bid, self._best_ask, self.first_oi, self.first_price):
+            column[:] = 0
 
     def update(self, batch: TickBatch, trades: Trades) -> None:
         """Take in one frame that ``quotes`` has just merged, with the trades it told of."""

@@ -59,8 +59,8 @@ class TradeFlow:
         trades: int64, rows that told of volume; one row may stand for many trades.
         reference: float64, price of the first trade, rupees; 0 before it.
         moment1, moment2: float64, sums of volume times the difference from ``reference``, and its square.
-        last_price: float64, newest price, rupees. Outlives the session.
-        side: int8, side that the tick rule gave the last change of the price. Outlives the session.
+        last_price: float64, newest price, rupees; 0 before the first.
+        side: int8, side that the tick rule gave the last change of the price; 0 before the first.
         aggressor: int8, who began the newest trade: 1 a buyer, -1 a seller, 0 not known or none yet.
         base_volume: int64, units that traded while nobody looked.
         base_value: float64, what they were worth by the broker's average, rupees.
@@ -86,10 +86,9 @@ class TradeFlow:
             setattr(self, name, longer(getattr(self, name), capacity))
 
     def reset(self) -> None:
-        """A new session: the sums begin again, the last prices stay."""
+        """A new session: everything begins again. The tick rule does not reach back over a night either."""
         for name in _COLUMNS:
-            if name not in ("last_price", "side"):
-                getattr(self, name)[:] = 0
+            getattr(self, name)[:] = 0
 
     def add(self, portion: Portion) -> NDArray[np.bool_]:
         """Take in trades; return which of them carried volume at a known price."""

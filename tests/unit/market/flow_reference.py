@@ -41,7 +41,8 @@ class SlowFlow:
     def update(self, quotes: Quotes, batch: TickBatch, trades: Trades) -> None:
         if quotes.sessions.midnight_ms != self.midnight_ms:
             self.midnight_ms = quotes.sessions.midnight_ms
-            self.slots.clear()
+            for known in (self.slots, self.last, self.side, self.book):
+                known.clear()
         rows = list(trades.rows(trades.slot >= 0)) if isinstance(trades, TradeColumns) else trades
         for trade in rows:
             if trade.ltt_ms < self.midnight_ms:

@@ -172,6 +172,15 @@ def test_a_new_day_begins_again(market: Market) -> None:
     assert market.micro.vwap(ZERO).tolist() == [101.0]
 
 
+def test_last_nights_book_and_price_tell_nothing_about_the_first_trade(market: Market) -> None:
+    market.frame(OPEN, 100.0, 1_000, bid=99.9, ask=100.1)
+    market.frame(OPEN + 1, 100.1, 1_010)
+    market.frame(OPEN_2, 104.0, 70)
+    assert market.sums == (70, 0, 0)
+    market.frame(OPEN_2 + 1, 104.5, 71)
+    assert market.sums == (71, 1, 0)
+
+
 def test_yesterdays_figures_are_no_base_of_today(market: Market) -> None:
     """A run that begins before the open hears what yesterday ended with."""
     market.frame(OPEN_2 - 600_000, 100.0, 9_000, ltt=OPEN + 5, atp=99.0, kind=FrameKind.SNAPSHOT)
