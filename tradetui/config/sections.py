@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tradetui.config.about import About, setting
 from tradetui.config.calendar import OwnCalendar
 from tradetui.config.risk import Risk
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,6 @@ from enum import IntEnum, IntFlag, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from tradetui.domain.intervals import INTERVALS as INTERVALS
-from tradetui.domain.intervals import interval_name as interval_name
-
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]

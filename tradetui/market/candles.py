@@ -34,7 +34,8 @@ from datetime import date
 import numpy as np
 
 from tradetui.domain.errors import DomainError
-from tradetui.domain.market_data import F64, I64, INTERVALS, Bar, BarSource, Candle, Has, Px, TickBatch
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import F64, I64, Bar, BarSource, Candle, Has, Px, TickBatch
 from tradetui.market.days import DAY_S, DayBars
 from tradetui.market.folding import MINUTE_MS, Fold, Gaps, Minutes, Ohlcv, merge, sane, with_late_trade
 from tradetui.market.quotes import Quotes, Trade, TradeColumns, Trades

@@ -18,7 +18,8 @@ import numpy as np
 from tradetui.domain.calendar import DAY_NS, Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import I64, INTERVALS
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import I64
 
 Windows = tuple[tuple[int, int], ...]
 """Stretches of time as (start_ns, end_ns)."""

@@ -14,7 +14,8 @@ from typing import Final
 
 from tradetui.domain.calendar import Calendar, day_start_ns, ist_date, segment_of
 from tradetui.domain.errors import CalendarUnknown
-from tradetui.domain.market_data import INTERVALS, BarSource, Candle
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import BarSource, Candle
 from tradetui.market.days import DAY_S
 from tradetui.market.history import History
 from tradetui.market.sessions import NS_PER_MS

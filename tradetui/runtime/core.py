@@ -430,7 +430,7 @@ class Runtime:
 
     def summary(self) -> dict[str, Any]:
         """The object that ``--json`` prints at the end (`design.md` 11)."""
-        from tradetui.domain.market_data import interval_name
+        from tradetui.domain.intervals import interval_name
 
         counters = self.parts.feed.counters()
         orders: dict[str, int] = {}

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import INTERVALS, Bar, Candle, Greek, Px, Qty
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import Bar, Candle, Greek, Px, Qty
 from tradetui.domain.measures import MarketMeasures
 from tradetui.domain.money import decimals_of, to_rupees
 from tradetui.domain.order import Order, OrderStatus

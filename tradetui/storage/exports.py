@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from tradetui.domain.errors import StorageError, UsageError
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 from tradetui.storage import questions
 from tradetui.storage.questions import Past
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import BarSource, Candle, interval_name
+from tradetui.domain.intervals import interval_name
+from tradetui.domain.market_data import BarSource, Candle
 from tradetui.storage.columns import MAX_MS, MIN_MS, TickChunk, to_arrow
 from tradetui.storage.past import Put, put_block
 

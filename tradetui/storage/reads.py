@@ -15,7 +15,8 @@ import numpy as np
 
 from tradetui.domain.calendar import ist_date
 from tradetui.domain.exit_plan import Trail
-from tradetui.domain.market_data import I64, INTERVALS, BarSource, Candle
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import I64, BarSource, Candle
 from tradetui.domain.money import Money, Price
 from tradetui.domain.order import (
     Fill,

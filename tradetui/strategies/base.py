@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Protocol
 
-from tradetui.domain.market_data import Candle, interval_name
+from tradetui.domain.intervals import interval_name
+from tradetui.domain.market_data import Candle
 from tradetui.domain.order import Side
 from tradetui.indicators import Spec, Value
 from tradetui.market.event_bars import EventBar

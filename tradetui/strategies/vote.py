@@ -22,7 +22,8 @@ from dataclasses import astuple, dataclass
 from math import fsum, isfinite
 
 from tradetui.domain.errors import DomainError
-from tradetui.domain.market_data import Candle, interval_name
+from tradetui.domain.intervals import interval_name
+from tradetui.domain.market_data import Candle
 from tradetui.domain.order import Side
 from tradetui.indicators import Spec, parse_spec
 from tradetui.strategies.base import Context, Signal, Strategy, Vote, clip

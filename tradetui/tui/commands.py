@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("arm MINUTES", "allow live orders for 1 to 60 minutes; asks for the last four of the account"),
@@ -35,7 +35,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("auto off NAME", "signals stay suggestions"),
     ("watch add SYMBOL", "put an instrument on the watchlist"),
     ("watch remove [SYMBOL]", "take an instrument off the watchlist"),
-    (f"interval {'|'.join(INTERVALS)}", "interval of the chart; 1M is a month"),
+    ("interval 1m|5m|1h|1d|1w|1M", "interval of the chart; also 3m, 15m, 30m"),
     ("fault NAME [KEY=VALUE ...]", "simulator: rehearse a bad day, such as fault drop, fault reject every=5"),
     ("fault list|none", "simulator: name the faults there are, or lift all that are on"),
     (

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tradetui.domain import market_data
+from tradetui.domain import intervals
 from tradetui.domain.order import Order, OrderStatus
 from tradetui.domain.view import InstrumentRow, LogRow, PositionRow, Preview, SignalRow, Snapshot, WatchRow
 from tradetui.tui.layout import Pane
 from tradetui.tui.ticket import Ticket
 
-INTERVALS = tuple(market_data.INTERVALS)
+INTERVALS = tuple(intervals.INTERVALS)
 """Chart intervals, shortest first."""
 
 

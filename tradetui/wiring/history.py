@@ -14,7 +14,8 @@ from tradetui.domain.calendar import Calendar, day_start_ns, ist_date, segment_o
 from tradetui.domain.errors import CalendarUnknown
 from tradetui.domain.events import HistoryEvent
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import INTERVALS, Candle
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import Candle
 from tradetui.market.periods import PERIODS, fold_days, start_ms_of
 from tradetui.market.universe import Universe
 from tradetui.market.warmup import fold_minutes

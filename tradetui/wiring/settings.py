@@ -14,7 +14,7 @@ from tradetui.domain.charges import (
 )
 from tradetui.domain.errors import ConfigError, DomainError, RateUnknown
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 from tradetui.domain.money import Money, Price, to_money
 from tradetui.domain.order import Product, Side
 from tradetui.engine import Charge

@@ -13,7 +13,8 @@ from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.clock import EventClock
 from tradetui.domain.calendar import Calendar, Segment, day_start_ns, ns
 from tradetui.domain.instrument import Instrument
-from tradetui.domain.market_data import INTERVALS, BarSource, Candle
+from tradetui.domain.intervals import INTERVALS
+from tradetui.domain.market_data import BarSource, Candle
 from tradetui.market.universe import Universe
 from tradetui.storage.store import Store
 from tradetui.wiring.history import HistoryLoader

@@ -19,7 +19,8 @@ from tradetui.brokers.upstox import parse
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.domain.calendar import DAY_NS, IST, day_start_ns, ist_date
 from tradetui.domain.errors import RateLimited, TransportError, UsageError
-from tradetui.domain.market_data import INTERVALS, BarSource, Candle, interval_name
+from tradetui.domain.intervals import INTERVALS, interval_name
+from tradetui.domain.market_data import BarSource, Candle
 from tradetui.domain.text import clean
 
 log = logging.getLogger(__name__)

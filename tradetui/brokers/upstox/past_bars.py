@@ -23,7 +23,7 @@ from tradetui.brokers.upstox.governor import Lane
 from tradetui.domain.calendar import DAY_NS, IST, day_start_ns, ist_date
 from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.errors import RateLimited, TransportError
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 from tradetui.domain.text import clean
 
 log = logging.getLogger(__name__)
@@ -199,8 +199,8 @@ class PastBars:
     def _finished(self, block: CandleBlock, interval: str) -> CandleBlock:
         """Leave out a bar that is still forming; a bar of a day or more is finished when its dates are over."""
         now_ms = self._now_ns() // 1_000_000
-        seconds = INTERVALS.get(interval, 0)
-        if 0 < seconds < 86_400:
+        seconds = INTERVALS[interval]
+        if seconds < 86_400:
             return block.between(0, now_ms - seconds * 1000 + 1)
         over = [
             period_end(interval, ist_date(int(start) * 1_000_000)) < self.today for start in block.start_ms

@@ -8,11 +8,10 @@ from datetime import date, timedelta
 from typing import Any, Final, Self
 
 from tradetui.domain.errors import UsageError
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 
 DEFAULT_DAYS: Final = 30
 EXPIRED: Final = ("futures", "options", "all")
-_LONG: Final = ("1w", "1M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,8 @@ class Ask:
         Raises:
             UsageError: Interval, dates or kinds are none.
         """
-        if self.interval not in INTERVALS and self.interval not in _LONG:
-            known = list(dict.fromkeys((*INTERVALS, *_LONG)))
-            raise UsageError(f"no interval {self.interval!r}", f"known: {', '.join(known)}")
+        if self.interval not in INTERVALS:
+            raise UsageError(f"no interval {self.interval!r}", f"known: {', '.join(INTERVALS)}")
         if self.first is not None and self.last is not None and self.first > self.last:
             raise UsageError(f"--from {self.first} is after --to {self.last}", "swap them")
         if self.days and self.first is not None:

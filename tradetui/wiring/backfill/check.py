@@ -6,12 +6,11 @@ from datetime import date
 from typing import Any, Final
 
 from tradetui.domain.calendar import Calendar, ist_datetime
-from tradetui.domain.market_data import INTERVALS
+from tradetui.domain.intervals import INTERVALS
 from tradetui.market.holes import Judged, ranges
 from tradetui.wiring.backfill.job import Keeps, judged_cells
 from tradetui.wiring.backfill.universe import Chosen
 
-_LONG_S: Final = {"1w": 604_800, "1M": 2_592_000}
 _MOST_RANGES: Final = 40
 
 
@@ -42,7 +41,7 @@ def check_all(
 
 
 def _row(judged: list[Judged], interval: str) -> dict[str, Any]:
-    seconds = INTERVALS.get(interval) or _LONG_S[interval]
+    seconds = INTERVALS[interval]
     over = [one for one in judged if not one.open]
     holes = [one for one in over if one.is_hole]
     thin = [one for one in over if one.settled and len(one.missing)]
