@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradetui.domain.market_data import F64
 
@@ -31,7 +32,7 @@ class BookMeasures:
             adds a correction fitted to each instrument's past, which is not made here.
         imbalance_1: (bid - ask) / (bid + ask) of the best quantities, -1 to 1: above 0 more is bid. With one side
             empty it is -1 or 1, with both NaN.
-        imbalance_5: The same of all units in five levels.
+        imbalance_5: The same of all units in five levels; NaN where only the best one is read.
     """
 
     spread_rupees: F64
@@ -42,12 +43,13 @@ class BookMeasures:
     imbalance_5: F64
 
 
-def book_measures(depth: F64, tick_rupees: F64) -> BookMeasures:
+def book_measures(depth: F64, tick_rupees: F64, best_only: NDArray[np.bool_] | None = None) -> BookMeasures:
     """Measure the books of some instruments.
 
     Args:
         depth: [n, 4, 5] as in `TickBatch`.
         tick_rupees: Price step of each, rupees; 0 where none is known.
+        best_only: Where only the best level was read: nothing is known of the other four.
     """
     bid, ask = depth[:, _BID_PRICE, 0], depth[:, _ASK_PRICE, 0]
     bid_qty, ask_qty = depth[:, _BID_QTY, 0], depth[:, _ASK_QTY, 0]
@@ -58,13 +60,14 @@ def book_measures(depth: F64, tick_rupees: F64) -> BookMeasures:
         ticks: F64 = np.where(tick_rupees > 0, spread / tick_rupees, np.nan)
         share = bid_qty / (bid_qty + ask_qty)
         microprice = np.where(both, ask * share + bid * (1.0 - share), np.nan)
+        five = _imbalance(depth[:, _BID_QTY].sum(axis=1), depth[:, _ASK_QTY].sum(axis=1))
         return BookMeasures(
             spread_rupees=spread.round(6),
             spread_ticks=ticks.round(6),
             spread_bps=spread / ((bid + ask) / 2) * _BASIS_POINTS,
             microprice=microprice,
             imbalance_1=_imbalance(bid_qty, ask_qty),
-            imbalance_5=_imbalance(depth[:, _BID_QTY].sum(axis=1), depth[:, _ASK_QTY].sum(axis=1)),
+            imbalance_5=five if best_only is None else np.where(best_only, np.nan, five),
         )
 
 

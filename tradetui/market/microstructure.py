@@ -41,7 +41,7 @@ NOTES: Final = 2048
 
 _SLOT, _PRICE, _VOLUME, _LTT, _LATE, _BID, _ASK = range(7)
 _WIDTH: Final = 7
-_FULL: Final = int(Has.FULL)
+_FULL, _DEPTH, _BEST = int(Has.FULL), int(Has.DEPTH), int(Has.BEST)
 _SNAPSHOT: Final = FrameKind.SNAPSHOT
 _BEST_BID_AT, _BEST_ASK_AT = 0, 10
 """Where the best prices stand in a book of 4 x 5 numbers laid out in one row."""
@@ -79,6 +79,9 @@ class Microstructure:
         self._best_ask: F64 = np.zeros(self.capacity)
         # Slots of which a full-mode row came this session: what traded before it is known.
         self._based: NDArray[np.bool_] = np.zeros(self.capacity, np.bool_)
+        # Slots of whose book only the best level is read: four more are zero because nobody looked.
+        self._shallow: NDArray[np.bool_] = np.zeros(self.capacity, np.bool_)
+        self._any_shallow = False
         self._tick: F64 = np.zeros(self.capacity)
         self._from_ns = self._until_ns = 0
         self.first_oi: F64 = np.zeros(self.capacity)
@@ -140,12 +143,19 @@ class Microstructure:
             self._best_bid[slots] = book[:, _BEST_BID_AT]
             self._best_ask[slots] = book[:, _BEST_ASK_AT]
             based = bool(self._based.take(slots).all())
+            if self._any_shallow or (batch.mask & _BEST).any():
+                self._any_shallow = True
+                books = (batch.mask & _DEPTH) != 0
+                self._shallow[slots[books]] = (batch.mask[books] & _BEST) != 0
         else:
             depth, based = quotes.depth.item, True
-            for slot in slots.tolist():
+            for slot, mask in zip(slots.tolist(), batch.mask.tolist(), strict=True):
                 self._best_bid[slot] = depth(slot, 0, 0)
                 self._best_ask[slot] = depth(slot, 2, 0)
                 based = based and self._based.item(slot)
+                if mask & _BEST or (self._any_shallow and mask & _DEPTH):
+                    self._any_shallow = True
+                    self._shallow[slot] = mask & _BEST != 0
         if snapshot or not based:
             self._rebase(batch, snapshot)
 
@@ -244,7 +254,7 @@ class Microstructure:
         self.past.take(event)
 
     def _grow(self, capacity: int) -> None:
-        for name in ("_best_bid", "_best_ask", "_based", "_tick", "first_oi", "first_price"):
+        for name in ("_best_bid", "_best_ask", "_based", "_shallow", "_tick", "first_oi", "first_price"):
             setattr(self, name, longer(getattr(self, name), capacity))
         self._flow.grow(capacity)
         self._profiles.grow(capacity)
@@ -308,8 +318,8 @@ class Microstructure:
         return self.vwap(slots) + deviations * self.deviation(slots)
 
     def book(self, slots: I64) -> BookMeasures:
-        """Spread, microprice and imbalance of the present books."""
-        return book_measures(self._quotes.depth[slots], self.tick_size(slots))
+        """Spread, microprice and imbalance of the present books; of five levels only where five are read."""
+        return book_measures(self._quotes.depth[slots], self.tick_size(slots), self._shallow[slots])
 
     def tick_size(self, slots: I64) -> F64:
         """Price step of each, rupees; 0 where none is known."""

@@ -206,6 +206,26 @@ def test_an_instrument_of_prices_only_has_no_flow(market: Market) -> None:
     assert market.sums == (0, 0, 0)
 
 
+@pytest.mark.parametrize("rows", [1, 40])
+def test_of_a_book_of_which_only_the_best_level_is_read(rows: int) -> None:
+    """Its four other levels are not empty: nobody looked. Sides, spread and microprice need none of them."""
+    market = Market(rows)
+    for shallow, five in ((True, math.nan), (False, 0.5), (True, math.nan)):
+        batch = TickBatch.zeros(FrameKind.LIVE, 0, rows)
+        batch.slot[:] = np.arange(rows)
+        batch.mask[:] = Has.LTPC | Has.FULL | Has.DEPTH | (Has.BEST if shallow else 0)
+        batch.depth[:, :, 0] = 99.95, 300, 100.05, 100
+        market.take(OPEN, batch)
+        book = market.micro.book(np.arange(rows))
+        assert book.imbalance_1.tolist() == [0.5] * rows
+        assert book.imbalance_5 == pytest.approx([five] * rows, nan_ok=True)
+        # A row without a book changes nothing.
+        batch = TickBatch.zeros(FrameKind.LIVE, 0, rows)
+        batch.slot[:], batch.mask[:] = np.arange(rows), Has.FULL
+        market.take(OPEN + 1, batch)
+        assert market.micro.book(ZERO).imbalance_5 == pytest.approx([five], nan_ok=True)
+
+
 def test_past_figures_may_come_before_the_first_frame() -> None:
     market = Market()
     event = PastDaysEvent(OPEN * NS, 300, 120.0, 80.0, 7_000.0)
