@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -160,20 +160,10 @@ async def _joined(
         universe.add(instrument)
 
     governor = Governor(folder=folder / BUDGET_FOLDER)
-    api = UpstoxApi(
-        account.hosts,
-        account.token,
-        note=_wire_notes(account, journal),
-        permit=permit_for(account.mode, lease),
-        governor=governor,
-        now_ns=clock.now_ns,
-    )
-    cleanup.append(api.close)
-    api.keep_warm()
+    api = _api(account, journal, lease, governor, cleanup)
     layers = await _layers(request, account, api)
     calendar = layers.calendar()
-    beginning = replace(_beginning(request, account, prefix, universe, master), calendar=layers)
-    beginning = beginning.with_past(past)
+    beginning = _beginning(request, account, prefix, universe, master, layers).with_past(past)
     engine = beginning.engine(calendar, universe)
     engine.signals.show_earlier(past.signals, master.get)
     broker = _broker(account, api, calendar, universe, past, beginning.limits.capital)
@@ -217,6 +207,27 @@ async def _joined(
     )
 
 
+def _api(
+    account: Account,
+    journal: Projected,
+    lease: Lease,
+    governor: Governor,
+    cleanup: list[Callable[[], Any]],
+) -> UpstoxApi:
+    """The account's REST client, its connections made ahead."""
+    api = UpstoxApi(
+        account.hosts,
+        account.token,
+        note=_wire_notes(account, journal),
+        permit=permit_for(account.mode, lease),
+        governor=governor,
+        now_ns=account.clock.now_ns,
+    )
+    cleanup.append(api.close)
+    api.keep_warm()
+    return api
+
+
 async def _layers(request: Request, account: Account, api: UpstoxApi) -> CalendarLayers:
     """What is laid over the shipped calendar: the broker's word, of today if it can be had, and the user's own."""
     now_ns = account.clock.now_ns()
@@ -226,7 +237,12 @@ async def _layers(request: Request, account: Account, api: UpstoxApi) -> Calenda
 
 
 def _beginning(
-    request: Request, account: Account, prefix: str, universe: Universe, master: Master
+    request: Request,
+    account: Account,
+    prefix: str,
+    universe: Universe,
+    master: Master,
+    layers: CalendarLayers,
 ) -> Beginning:
     """What the engine is made with, before the day so far."""
     settings, live = request.settings, account.mode.needs_arming
@@ -234,6 +250,7 @@ def _beginning(
     typed = account.mode is Mode.LIVE or settings.account.live_capital > 0
     return Beginning(
         begin_ns=account.clock.now_ns(),
+        calendar=layers,
         live=live,
         tag_prefix=prefix,
         limits=limits_from(settings, live=live and typed),

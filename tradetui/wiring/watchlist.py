@@ -39,7 +39,7 @@ def choose(master: Master, wanted: Sequence[str], today: date, held: Iterable[st
 
 def searcher(
     master: Master, quotes: Quotes, universe: Universe, today: date
-) -> Callable[[str, int], Sequence[Instrument]]:
+) -> Callable[[str, int], list[Instrument]]:
     """Search as people type, with the strikes near the last prices first."""
 
     def level(key: str) -> int | None:
