@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.program import told
+from tradetui.commands.bench.ingest import RAMP
 from tradetui.commands.bench.startup import first_paint_ms, import_ms, process_ms
 from tradetui.domain.errors import TradeTuiError
 
@@ -33,6 +34,38 @@ def test_ingest_takes_everything_that_is_offered(tmp_path: Path, mode: str) -> N
     assert figures["bars"] > 0 or mode == "ltpc"
     assert 0 < figures["tick_to_state_p50_ms"] <= figures["tick_to_state_p99_ms"]
     assert data["bounds"]["bare_fromstring_us_per_feed"] > 0
+
+
+def test_ready_made_frames_can_be_offered_at_other_rates(tmp_path: Path) -> None:
+    """The measured stretch, then a ramp: what was sustained is at least nothing and never more than was tried."""
+    _, out, err = told(
+        tmp_path, "bench", "ingest", "--instruments", "200", "--rate", "1000", "--seconds", "2", "--json"
+    )
+    assert err == ""
+    figures = json.loads(out)["figures"]
+    assert figures["dropped"] == 0
+    assert 0 <= figures["sustained_per_s"] <= 1000 * RAMP[-1] * 1.05
+
+
+def test_the_screen_is_measured_in_a_terminal_of_its_own(tmp_path: Path) -> None:
+    _, out, err = told(
+        tmp_path, "bench", "ingest", "--ui", "--instruments", "200", "--rate", "1000", "--seconds", "3", "--json"
+    )  # fmt: skip
+    assert err == ""
+    data = json.loads(out)
+    assert data["bench"] == "ingest-ui"
+    assert data["figures"]["dropped"] == 0
+    assert data["figures"]["paints_per_s"] > 1
+    assert data["figures"]["screen_kb_per_s"] > 1
+
+
+def test_decoding_is_measured_beside_its_bound_and_its_peer(tmp_path: Path) -> None:
+    _, out, err = told(tmp_path, "bench", "decode", "--instruments", "200", "--json")
+    assert err == ""
+    data = json.loads(out)
+    assert 1 < data["figures"]["all_ratio_to_bare"] < 60
+    assert data["figures"]["hot_times_faster_than_sdk"] > 1
+    assert data["bounds"]["sdk_dictionaries_us_per_feed"] > data["bounds"]["bare_fromstring_us_per_feed"] > 0
 
 
 def test_a_bare_screen_is_painted_and_imports_are_told() -> None:

@@ -23,6 +23,10 @@ MODES: Final = {"ltpc": 5000, "full": 2000}
 """Modes of the feed and how many instruments the broker lets one account stream in each (`upstox.md` 3.2)."""
 
 
+UI_RATE: Final = 10_000
+"""Updates a second of ``bench ingest --ui`` when none are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """One benchmark.
@@ -44,7 +48,12 @@ BENCHES: Final[dict[str, Bench]] = {
     "decode": Bench(
         "decode:bench", "feed frames to columns, beside the bare runtime and the official client's way"
     ),
-    "ingest": Bench("ingest:bench", "frames over loopback into state, bars and the store", 50_000, 60.0),
+    "ingest": Bench(
+        "ingest:bench",
+        "frames over loopback into state, bars and the store; --ui with the screen",
+        50_000,
+        60.0,
+    ),
     "orders": Bench("orders:bench", "from the key to the wire, the risk gate, a restart", 10_000, 20.0),
     "indicators": Bench("indicators:bench", "minute closes of many instruments with eight indicators each"),
     "instruments": Bench("instruments:bench", "search as you type over 127,000 instruments, and a new list"),
@@ -94,7 +103,11 @@ def run_bench(options: BenchOptions) -> int:
     from tradetui.commands.bench.report import print_result, save
 
     known = BENCHES[options.name]
-    options = replace(options, rate=options.rate or known.rate, seconds=options.seconds or known.seconds)
+    options = replace(
+        options,
+        rate=options.rate or (UI_RATE if options.ui else known.rate),
+        seconds=options.seconds or known.seconds,
+    )
     module, _, function = known.runs.partition(":")
     run = getattr(importlib.import_module(f"tradetui.commands.bench.{module}"), function)
     result = cast("Callable[[BenchOptions], Result]", run)(options)

@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tradetui.commands.bench import BenchOptions
 from tradetui.commands.bench.report import Result
@@ -164,6 +164,10 @@ def bench(options: BenchOptions) -> Result:
     """
     from tradetui.runtime.handle import loop_factory
 
+    if options.ui:
+        from tradetui.commands.bench import screen
+
+        return screen.bench(options)
     with (
         tempfile.TemporaryDirectory(prefix="tradetui-bench-") as folder,
         _server(options) as server,
@@ -176,6 +180,13 @@ def bench(options: BenchOptions) -> Result:
     if bare_us:
         figures["cpu_ratio_to_bare"] = figures["cpu_us_per_feed"] / bare_us
     return result
+
+
+class Pace(Protocol):
+    """A schedule of frames: exchange time of the first, and what lies between two, ns."""
+
+    start_ns: float
+    frame_ns: float
 
 
 class Server:
@@ -212,7 +223,8 @@ class Server:
         )
         self.main = str(self._answer()["main"])
         self.prepared = prepared
-        self.start_ns, self.frame_ns = session_open_ns(), FEEDS_A_FRAME * 1e9 / max(options.rate, 1)
+        self.start_ns: float = session_open_ns()
+        self.frame_ns: float = FEEDS_A_FRAME * 1e9 / max(options.rate, 1)
 
     def begin(self) -> int:
         """Start its clock; returns what turns the exchange's clock into the machine's, ns."""
@@ -271,7 +283,7 @@ async def _measure(options: BenchOptions, folder: Path, server: Server) -> tuple
     from tradetui.runtime.core import Runtime
 
     meter = Meter()
-    async with _parts(options, folder, server.main, meter) as parts:
+    async with parts_at(options, folder, server.main, meter) as parts:
         runtime = Runtime(parts)
         runtime.listeners.append(meter.heard)
         running = asyncio.create_task(runtime.run())
@@ -281,7 +293,7 @@ async def _measure(options: BenchOptions, folder: Path, server: Server) -> tuple
             meter.exchange_to_monotonic_ns = await asyncio.to_thread(server.begin)
             await _or_raise(_until(lambda: meter.newest_ms > 0), running)
             await asyncio.sleep(SETTLE_S)
-            figures = await _stretch(options.seconds, meter, runtime, running, server)
+            figures = await stretch(options.seconds, meter, runtime, running, server)
             if server.prepared:
                 figures["sustained_per_s"] = await _ramp(
                     options.rate, figures, meter, runtime, running, server
@@ -309,7 +321,7 @@ async def _ramp(
         if times > 1.0:
             await asyncio.to_thread(server.again, round(rate * times))
             await asyncio.sleep(1.0)
-            figures = await _stretch(RAMP_S, meter, runtime, running, server)
+            figures = await stretch(RAMP_S, meter, runtime, running, server)
         late = figures["taken_per_s"] < (1 - SHORT_BY) * figures["offered_per_s"]
         if late or figures["dropped"] or figures["tick_to_state_p99_ms"] > LIMITS["tick_to_state_p99_ms"]:
             break
@@ -317,8 +329,8 @@ async def _ramp(
     return best
 
 
-async def _stretch(
-    seconds: float, meter: Meter, runtime: Runtime, running: asyncio.Task[None], server: Server
+async def stretch(
+    seconds: float, meter: Meter, runtime: Runtime, running: asyncio.Task[None], server: Pace
 ) -> dict[str, float]:
     """A measured stretch."""
     from tradetui.runtime.telemetry import Latency, rss_mb
@@ -387,7 +399,7 @@ async def _or_raise(waiting: Any, running: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _parts(options: BenchOptions, folder: Path, main: str, meter: Meter) -> AsyncIterator[Parts]:
+async def parts_at(options: BenchOptions, folder: Path, main: str, meter: Meter) -> AsyncIterator[Parts]:
     """The client: the parts that `run` uses for an account on paper."""
     from tradetui.brokers.paper import PaperBroker
     from tradetui.brokers.upstox.api import UpstoxApi
