@@ -258,8 +258,9 @@ class OrderManager(OrderBook):
             return
         status = evidence.next_status(order, update, stale_before_ns)
         filled = max(order.filled_qty, update.filled_qty or 0)
-        if status is OrderStatus.FILLED:
-            filled = max(filled, update.qty or order.request.qty)
+        if update.status is OrderStatus.FILLED and status is OrderStatus.FILLED:
+            # An older row that still shows the size before a change says nothing about what filled.
+            filled = max(filled, update.filled_qty or update.qty or order.request.qty)
         settled = replace(
             order,
             status=status,
@@ -269,7 +270,7 @@ class OrderManager(OrderBook):
             average_price=update.average_price
             if update.average_price and (update.filled_qty or 0) >= order.filled_qty
             else order.average_price,
-            raw_status=clean(update.raw_status) or order.raw_status,
+            raw_status=(clean(update.raw_status) if status is update.status else "") or order.raw_status,
             # What was said of a doubt is over with it.
             message=clean(update.message) or ("" if order.status is OrderStatus.UNKNOWN else order.message),
             request=evidence.confirmed_terms(order, update, stale_before_ns),

@@ -197,6 +197,18 @@ def test_o7_older_and_duplicate_pushes_change_nothing(bench: Bench) -> None:
     assert bench.order().status is OrderStatus.CANCELLED
 
 
+def test_o9_an_older_row_of_the_book_does_not_change_what_filled(bench: Bench) -> None:
+    bench.place()
+    bench.update(OrderStatus.OPEN, qty=100, raw_status="open")
+    bench.manager.modify("tt00001", 2 * S, 90, None, None)
+    bench.update(OrderStatus.OPEN, qty=90, raw_status="open", t_ns=3 * S)
+    bench.update(OrderStatus.FILLED, 90, qty=90, raw_status="complete", t_ns=4 * S)
+    # Read before the change, told after the fill.
+    bench.update(OrderStatus.OPEN, 0, qty=100, raw_status="open", t_ns=5 * S, evidence=Evidence.POLL)
+    order = bench.order()
+    assert (order.status, order.filled_qty, order.raw_status) == (OrderStatus.FILLED, 90, "complete")
+
+
 def test_o8_a_missing_fill_is_asked_for(bench: Bench) -> None:
     bench.place()
     bench.update(OrderStatus.FILLED, 100)
