@@ -132,8 +132,13 @@ SETS: Final[dict[str, str]] = {
     "T_implied_volatility": "implied volatility at 15:29 of an expiry day",
     "T_holiday_shifted_expiry": "an expiry that a holiday moves",
     "P_streaming": "an indicator fed bar by bar says what it says of the whole series",
+    "P_live_bars": "live bars are the bars rebuilt from the stored ticks",
+    "P_a_paper_run": "a paper run of a recorded day is its replay, to the hash of its orders",
     "P_lookahead": "what was said does not change when the future is cut off",
     "P_warmup": "no value before an indicator is warm, and one from then on",
+    "L_eight_hours": "eight simulated hours with the screen painting: memory and handles stay flat",
+    "L_a_hundred": "a hundred replays in one process: memory stays flat",
+    "L_a_day_and_a_night": "a whole simulated day, across the change of tokens at 03:30",
 }
 """Beginning of test names (``test_T_minutes_...``) -> what holds of time (T), of sameness (P) and of long runs (L)."""
 
