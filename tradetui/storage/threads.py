@@ -293,7 +293,7 @@ class MarketThread(Writer):
         if self.path is None or now_s - self._folded_s < FOLD_EVERY_S or rows < LEAST_FOLDED:
             return
         self._folded_rows, self._folded_s = self.figures.written, now_s
-        if rows <= MOST_FOLDED and not self.queued():
+        if rows <= MOST_FOLDED and not self._full:
             with contextlib.suppress(duckdb.TransactionException):  # somebody reads: the next time
                 self._connection.execute("CHECKPOINT")
 

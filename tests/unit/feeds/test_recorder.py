@@ -260,9 +260,12 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(
 def test_every_batch_is_durable_before_the_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     real = recording._make_durable
-    monkeypatch.setattr(
-        recording, "_make_durable", lambda handle: (seen.append(os.fstat(handle).st_size), real(handle))[1]
-    )
+
+    def counted(handle: int) -> None:
+        seen.append(os.fstat(handle).st_size)
+        real(handle)
+
+    monkeypatch.setattr(recording, "_make_durable", counted)
     writer = RecordingWriter(path)
     for number in range(40):
         writer.put(RecordKind.FRAME, number + 1, os.urandom(100_000))
@@ -284,7 +287,12 @@ def test_a_disk_that_falls_behind_ends_a_live_recording_and_holds_up_a_lossless_
     for number in range(5):
         live.put(RecordKind.FRAME, number, frame_)
     assert live.error == "the disk is too slow"
-    held = threading.Thread(target=lambda: [patient.put(RecordKind.FRAME, n, frame_) for n in range(5)])
+
+    def fill() -> None:
+        for number in range(5):
+            patient.put(RecordKind.FRAME, number, frame_)
+
+    held = threading.Thread(target=fill)
     held.start()
     held.join(0.2)
     assert held.is_alive()
