@@ -134,6 +134,23 @@ async def test_differences_are_reported_and_left_unless_the_brokers_are_wanted(b
     assert (await bench.fill(verify=True)).total("different") == 0
 
 
+async def test_holes_are_listed_and_then_filled(bench: Bench) -> None:
+    empty = await bench.check()
+    assert (empty["complete"], empty["full"], empty["missing"]) == (False, 0, 2 * 6 * 375)
+    assert [day["ranges"] for day in empty["instruments"][0]["holes"]] == [[["09:15", "15:29", 375]]] * 6
+    await bench.fill()
+    full = await bench.check()
+    assert (full["complete"], full["missing"], full["full"]) == (True, 0, 12)
+    (start,) = bench.store.market_frame("SELECT epoch_ms(min(start)) AS ms FROM bars")["ms"].to_list()
+    bench.change(f"DELETE FROM bars WHERE epoch_ms(start) = {start}")
+    holes = await bench.check()
+    assert (holes["complete"], holes["missing"]) == (False, 2)
+    (hole,) = holes["instruments"][0]["holes"]
+    assert (hole["missing"], hole["ranges"]) == (1, [["09:15", "09:15", 1]])
+    assert (await bench.fill()).total("inserted") == 2
+    assert (await bench.check())["complete"]
+
+
 @pytest.mark.parametrize(
     ("fault", "args", "words"),
     [
