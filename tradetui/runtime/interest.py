@@ -7,6 +7,7 @@ at any more is lowered after a minute only, so that scrolling up and down costs 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -43,6 +44,9 @@ class Interest:
         self._look = Look()
         self._needed_s: dict[str, float] = {}
         self._told: dict[str, FeedMode] = {}
+        self._needed: tuple[str, ...] = ()
+        self._seen: tuple[object, ...] = ()
+        self._next_s = 0.0
 
     def look(self, look: Look) -> None:
         """The screen shows something else."""
@@ -51,6 +55,10 @@ class Interest:
 
     def turn(self) -> None:
         """Look again; to be called about once a second, and when an instrument has joined."""
+        seen = (tuple(self._at_risk()), tuple(self._shown()), len(self._engine.universe))
+        if seen == self._seen and self._monotonic() < self._next_s:
+            return
+        self._seen = seen
         wanted = self.wanted()
         if wanted == self._told and list(wanted) == list(self._told):
             return
@@ -68,10 +76,13 @@ class Interest:
         """Key to mode, the most important first."""
         slots, now_s = self._engine.universe.slots, self._monotonic()
         needed = [key for key in self.important() if key in slots]
-        self._needed_s.update(dict.fromkeys(needed, now_s))
-        self._needed_s = {
-            key: at for key, at in self._needed_s.items() if now_s - at <= KEPT_S and key in slots
-        }
+        # What was needed until now counts from now.
+        self._needed_s.update(dict.fromkeys(self._needed, now_s))
+        self._needed = tuple(needed)
+        for key in needed:
+            self._needed_s.pop(key, None)
+        self._needed_s = {key: at for key, at in self._needed_s.items() if now_s - at <= KEPT_S}
+        self._next_s = min(self._needed_s.values(), default=math.inf) + KEPT_S
         out = dict.fromkeys(needed, FeedMode.FULL)
         selected = self._look.selected
         if selected in out and self._thirty_levels():
