@@ -84,7 +84,26 @@ class TickChunk:
         return last
 
 
-def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa.Table:
+class Room:
+    """Memory that one conversion after the other uses: fresh pages would cost more than all the rest of it."""
+
+    __slots__ = ("_arrays",)
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def of(self, name: str, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Two arrays for rows like ``values``: as they are, and column by column."""
+        found = self._arrays.get(name)
+        if found is None or len(found[0]) < len(values):
+            found = np.empty_like(values), np.empty(values.shape[::-1], values.dtype)
+            self._arrays[name] = found
+        return found
+
+
+def to_arrow(
+    chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True, room: Room | None = None
+) -> pa.Table:
     """A chunk as a table with the columns of ``ticks``, the rows of one instrument beside each other, in their order.
 
     So the file is a fifth smaller (ADR 0015); the order of time holds from batch to batch.
@@ -93,13 +112,14 @@ def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa
         chunk: What to convert.
         ids: int32 [rows], instrument id by row; negative rows are left out.
         depth: Keep levels 2 to 5.
+        room: Memory to use; the table holds until the next conversion that uses it. ``None`` takes fresh memory.
     """
     import pyarrow as pa
 
-    order = np.argsort(ids, kind="stable")
-    order = order[np.searchsorted(ids[order], 0) :]
+    room = room or Room()
+    order = _side_by_side(ids)
     mask, stamp = chunk.head[1][order], chunk.stamp[order]
-    px, qty, book = _by_column(chunk.px, order), _by_column(chunk.qty, order), _by_column(chunk.depth, order)
+    px, qty, book = (_by_column(getattr(chunk, name), order, room, name) for name in ("px", "qty", "depth"))
     last, deep = (mask & Has.LTPC) == 0, (mask & Has.DEPTH) == 0
     unread = deep | ((mask & Has.BEST) != 0)
     greeks, auction = (mask & Has.GREEKS) == 0, (mask & Has.AUCTION) == 0
@@ -121,16 +141,31 @@ def to_arrow(chunk: TickChunk, ids: NDArray[np.int32], depth: bool = True) -> pa
             columns[pattern.format(level + 1)] = _column(
                 book[side * DEPTH_LEVELS + level], unread if level else deep
             )
-    for named, values, missing in ((_GREEKS, chunk.greeks, greeks), (_AUCTION, chunk.auction, auction)):
-        found = values[: len(order)].T if missing.all() else _by_column(values, order)
+    for what, named, values, missing in (
+        ("greeks", _GREEKS, chunk.greeks, greeks),
+        ("auction", _AUCTION, chunk.auction, auction),
+    ):
+        found = values[: len(order)].T if missing.all() else _by_column(values, order, room, what)
         for name, at in named.items():
             columns[name] = _column(found[int(at)], missing)
     return pa.table(columns)
 
 
-def _by_column(values: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
+def _side_by_side(ids: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Places of rows by id, equal ids in their order, without the negative ones. Of 16 bits it sorts ten times as fast."""
+    narrow = len(ids) > 0 and int(ids.max()) < 1 << 15 and int(ids.min()) >= -1
+    order = np.argsort(ids.astype(np.int16) if narrow else ids, kind="stable")
+    return order[np.count_nonzero(ids < 0) :]
+
+
+def _by_column(values: NDArray[Any], order: NDArray[np.intp], room: Room, name: str) -> NDArray[Any]:
     """Rows in an order, column by column: one transposition costs a third of copying the columns one by one."""
-    return np.ascontiguousarray(np.take(values.reshape(len(values), -1), order, axis=0).T)
+    flat = values.reshape(len(values), -1)
+    rows, columns = room.of(name, flat)
+    count = len(order)
+    np.take(flat, order, axis=0, out=rows[:count], mode="clip")
+    np.copyto(columns[:, :count], rows[:count].T)
+    return columns[:, :count]
 
 
 def _column(values: NDArray[Any], missing: Mask) -> Any:

@@ -20,7 +20,7 @@ from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.instrument import Instrument
 from tradetui.domain.intervals import interval_name
 from tradetui.domain.market_data import BarSource, Candle
-from tradetui.storage.columns import MAX_MS, MIN_MS, TickChunk, to_arrow
+from tradetui.storage.columns import MAX_MS, MIN_MS, Room, TickChunk, to_arrow
 from tradetui.storage.past import Put, put_block
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class MarketWriter:
         self._con = connection
         self._instruments = instruments
         self._depth = depth
+        self._room = Room()
         self.unknown = 0
         """Rows of slots that name no instrument, left out."""
         self.forget()
@@ -194,7 +195,7 @@ class MarketWriter:
         slots = chunk.head[0, : chunk.rows]
         ids = self._ids_by_slot(slots, int(chunk.stamp[0, 0]))
         unknown = int((ids < 0).sum())
-        self._insert("ticks", "tick_batch", to_arrow(chunk, ids, self._depth))
+        self._insert("ticks", "tick_batch", to_arrow(chunk, ids, self._depth, self._room))
         self.unknown += unknown
         return chunk.rows - unknown
 
