@@ -91,7 +91,7 @@ def _row(
     if row is None:
         return [(fit(name, symbol), "dim"), (right(fmt.NEVER, 11) + right(fmt.NEVER, 7), "dim")]
     mark = "+" if row.position_qty > 0 else "-" if row.position_qty < 0 else ""
-    stale = "~" if row.stale else " "
+    stale = "R" if row.asked else "~" if row.stale else " "
     quiet = row.stale or row.ltp is None
     name_style = "dim" if quiet else "text"
     if mark:
@@ -115,7 +115,9 @@ def _row(
         ]
     spans.append((right(volume, 7), "dim"))
     spans += cells(row, more, quiet=quiet)
-    if trend:
+    if trend and row.stale and row.ltp is not None:
+        spans.append((right(fmt.age(row.age_s), trend + 1), "warn"))  # an old price has no trend, but an age
+    elif trend:
         spans.append((" " + sparkline(row.trend, trend, ascii_only=frame.ascii), "dim"))
     return spans
 
