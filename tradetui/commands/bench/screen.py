@@ -21,9 +21,10 @@ import termios
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from tradetui.commands.bench import BenchOptions
 from tradetui.commands.bench.ingest import PATIENCE_S, SETTLE_S, Meter, Server, parts_at, stretch
@@ -159,6 +160,50 @@ class _Pace:
         self.start_ns, self.frame_ns = start_ns, frame_ns
 
 
+class _Painter(Protocol):
+    """The screen, as far as it is measured."""
+
+    paints: int
+
+    def leave(self) -> None:
+        """End it."""
+
+    def call_from_thread(self, callback: Callable[[], object]) -> object:
+        """Call on the screen's thread."""
+
+
+async def _conduct(
+    options: BenchOptions, meter: Meter, runtime: Runtime, pipes: tuple[IO[str], IO[str]], app: _Painter
+) -> None:
+    """Say when the snapshots are there, wait for the schedule, measure, say what was measured, and end the screen."""
+    orders, answers = pipes
+
+    def answer(words: dict[str, Any]) -> None:
+        answers.write(json.dumps(words) + "\n")
+        answers.flush()
+
+    try:
+        await runtime.started.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            while meter.snapshots < options.instruments:  # noqa: ASYNC110 - an event a frame would cost
+                await asyncio.sleep(0.02)
+        answer({"ready": 1})
+        told = json.loads(await asyncio.to_thread(orders.readline))
+        meter.exchange_to_monotonic_ns = int(told["to_monotonic_ns"])
+        await asyncio.sleep(SETTLE_S)
+        paints, began = app.paints, time.monotonic()
+        never: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(86_400))
+        pace = _Pace(told["start_ns"], told["frame_ns"])
+        figures = await stretch(options.seconds, meter, runtime, never, pace)
+        never.cancel()
+        figures["paints_per_s"] = (app.paints - paints) / (time.monotonic() - began)
+        figures["process_cpu_pct"] = figures.pop("engine_cpu_pct")
+        answer(figures)
+    except Exception as error:
+        answer({"error": f"{type(error).__name__}: {error}"})
+    app.call_from_thread(app.leave)
+
+
 def _run(options: BenchOptions, main: str, heard: int, said: int) -> None:
     from tradetui.domain.view import Handle
     from tradetui.tui.app import TradeApp, UiSettings
@@ -178,33 +223,6 @@ def _run(options: BenchOptions, main: str, heard: int, said: int) -> None:
             self.paints += 1
             return super().paint(force=force)
 
-    def answer(words: dict[str, Any]) -> None:
-        answers.write(json.dumps(words) + "\n")
-        answers.flush()
-
-    async def conduct(runtime: Runtime) -> None:
-        try:
-            await runtime.started.wait()
-            async with asyncio.timeout(PATIENCE_S):
-                while meter.snapshots < options.instruments:  # noqa: ASYNC110 - an event a frame would cost
-                    await asyncio.sleep(0.02)
-            answer({"ready": 1})
-            told = json.loads(await asyncio.to_thread(orders.readline))
-            meter.exchange_to_monotonic_ns = int(told["to_monotonic_ns"])
-            await asyncio.sleep(SETTLE_S)
-            paints, began = app.paints, time.monotonic()
-            never: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(86_400))
-            figures = await stretch(
-                options.seconds, meter, runtime, never, _Pace(told["start_ns"], told["frame_ns"])
-            )
-            never.cancel()
-            figures["paints_per_s"] = (app.paints - paints) / (time.monotonic() - began)
-            figures["process_cpu_pct"] = figures.pop("engine_cpu_pct")
-            answer(figures)
-        except Exception as error:
-            answer({"error": f"{type(error).__name__}: {error}"})
-        app.call_from_thread(app.leave)
-
     def start() -> Handle:
         from tradetui.runtime.handle import RuntimeHandle
 
@@ -218,7 +236,11 @@ def _run(options: BenchOptions, main: str, heard: int, said: int) -> None:
 
         def prepare(runtime: Runtime) -> None:
             runtime.listeners.append(meter.heard)
-            tasks.append(asyncio.get_running_loop().create_task(conduct(runtime)))
+            tasks.append(
+                asyncio.get_running_loop().create_task(
+                    _conduct(options, meter, runtime, (orders, answers), app)
+                )
+            )
 
         handle = RuntimeHandle(make, deque(), prepare)
         held.append(handle)
