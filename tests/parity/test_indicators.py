@@ -23,7 +23,7 @@ VARIANTS = (
     "avwap(20251216)", "avwap(202512161000)", "opening_range(30)", "supertrend(7,2)", "sarext(0.5)",
 )  # fmt: skip
 EVERY = (*sorted(REGISTRY), *VARIANTS)
-PATTERNLESS = frozenset({"acos", "asin", "ln", "log10", "sqrt", "cosh", "sinh", "exp"})
+NOT_FOR_PRICES = frozenset({"acos", "asin", "ln", "log10", "sqrt", "cosh", "sinh", "exp"})
 """Functions that may have no value for a price: the arc sine of 100, e to the power of 1,500."""
 
 
@@ -146,7 +146,7 @@ def test_P_warmup_probe_no_value_before_and_one_from_then_on(name: str) -> None:
         expected = 0 if wanted.name == "opening_range" else DAY_BARS
     elif wanted.name == "avwap":
         expected = {"avwap(0)": 0, "avwap(20251216)": DAY_BARS}.get(str(wanted), DAY_BARS + 45)
-    elif wanted.name in PATTERNLESS:
+    elif wanted.name in NOT_FOR_PRICES:
         return
     else:
         expected = wanted.warmup
