@@ -242,13 +242,18 @@ def test_T_mcx_is_shut_all_day_on_its_own_holidays() -> None:
 # ---- time to expiry --------------------------------------------------------------------------------------------
 
 
+def call_price(forward: float, strike: float, years: float, vol: float) -> float:
+    """A call by the Black-76 of the simulator, rupees."""
+    f, k, t, v = (np.array([x]) for x in (forward, strike, years, vol))
+    return float(black76.price(f, k, t, v, np.array([True]))[0])
+
+
 def implied(price: float, forward: float, strike: float, years: float) -> float:
     """Implied volatility of a call by bisection, against the Black-76 of the simulator."""
     low, high = 1e-4, 20.0
     for _ in range(200):
         middle = (low + high) / 2
-        arrays = (np.array([x]) for x in (forward, strike, years, middle))
-        value = float(black76.price(*arrays, np.array([True]))[0])
+        value = call_price(forward, strike, years, middle)
         low, high = (middle, high) if value < price else (low, middle)
     return (low + high) / 2
 
@@ -268,8 +273,7 @@ def test_T_implied_volatility_at_1529_on_expiry_day(expiry: date, wall_time: str
     years = years_to_expiry(CAL, option, now_ns)
     assert years == pytest.approx(minutes / 525_600, rel=1e-12)
     assert last_trade_ns(CAL, option) == now_ns + minutes * 60_000 * MS
-    arrays = (np.array([x]) for x in (26_003.0, 26_000.0, years, 0.12))
-    price = float(black76.price(*arrays, np.array([True]))[0])
+    price = call_price(26_003.0, 26_000.0, years, 0.12)
     assert implied(price, 26_003.0, 26_000.0, years) == pytest.approx(0.12, abs=1e-6)
     # Half a minute before the end a minute is counted, else volatility explodes; after it there is none.
     end_ns = last_trade_ns(CAL, option)
@@ -330,8 +334,8 @@ def test_T_the_brokers_greeks_are_those_of_our_time(shared_data: Path) -> None:
         strike, greeks = row["strike_price"], row["call_options"]["option_greeks"]
         if abs(strike - 22_283) > 500 or not greeks["iv"]:
             continue
-        arrays = (np.array([x]) for x in (22_283.0, strike, years, greeks["iv"] / 100))
-        ours = black76.greeks(*arrays, np.array([True]))
+        f, k, t, vol = (np.array([x]) for x in (22_283.0, strike, years, greeks["iv"] / 100))
+        ours = black76.greeks(f, k, t, vol, np.array([True]))
         assert ours.vega[0] == pytest.approx(greeks["vega"], abs=0.02)
         assert ours.theta[0] == pytest.approx(greeks["theta"], abs=0.05)
         compared += 1

@@ -227,7 +227,8 @@ def test_a_table_that_cannot_be_written_costs_no_list(
     assert file.sync(TODAY).message == "unchanged: 16 instruments"
     assert file.table.exists()
     assert read_listings(file.table.with_name("none.duckdb"), NIFTY) == []
-    assert write_listings(file.table, iter(()), TODAY) is None
+    write_listings(file.table, iter(()), TOMORROW)
+    assert read_listings(file.table, NIFTY)[0].last_day == TODAY  # an empty list closes everything
 
 
 # ---- search at the money -------------------------------------------------------------------------------------
