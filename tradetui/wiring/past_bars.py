@@ -47,8 +47,8 @@ def reading(path: Path) -> Iterator[DuckDBPyConnection | None]:
         yield None
         return
     try:
-        found = connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'whole'").fetchone()
-        if found is None:
+        found = connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'whole'").fetchall()
+        if not found:
             log.info(
                 "%s has an older layout; the next run on that account brings it forward", path.parent.name
             )
