@@ -30,7 +30,7 @@ DAY = date(2025, 12, 15)
 SYMBOLS = ("CROWD001", "CROWD002")
 """Shares that trade in every minute."""
 KEY = "NSE_EQ|INE002A01018"
-WEEK = {"first": date(2025, 12, 3), "last": date(2025, 12, 10)}
+WEEK: dict[str, Any] = {"first": date(2025, 12, 3), "last": date(2025, 12, 10)}
 
 
 @dataclass

@@ -28,7 +28,12 @@ def run_list(words: tuple[str, ...], family: str, *, on_price: bool, as_json: bo
         and (not on_price or indicator.on_price)
         and all(word.lower() in f"{indicator.name} {indicator.title}".lower() for word in words)
     ]
-    show({"rows": rows, "source": f"{len(rows)} indicators"}, form_of(as_json=as_json, as_csv=as_csv), _COLUMNS, "no indicator fits")
+    show(
+        {"rows": rows, "source": f"{len(rows)} indicators"},
+        form_of(as_json=as_json, as_csv=as_csv),
+        _COLUMNS,
+        "no indicator fits",
+    )
     return 0 if rows else 1
 
 

@@ -15,6 +15,7 @@ from tradetui.domain.errors import UsageError
 from tradetui.domain.money import to_price
 from tradetui.domain.order import Fill, Order, OrderStatus, Product, Side
 from tradetui.domain.records import Record, RecordKind, freeze
+from tradetui.storage.questions import Past
 from tradetui.storage.store import Store
 
 DAY_NS = 1_763_700_000_000_000_000  # 2025-11-21 10:10 IST
@@ -49,6 +50,13 @@ def ledger(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     store.close()
     with duckdb.connect(str(tmp_path / "ledger.duckdb")) as connection:
         yield connection
+
+
+@pytest.fixture
+def both(ledger: duckdb.DuckDBPyConnection, tmp_path: Path) -> Iterator[Past]:
+    """The ledger, and the market database beside it."""
+    with duckdb.connect(str(tmp_path / "market.duckdb")) as market:
+        yield Past(market, ledger)
 
 
 CHARGE = charge_by_key(config.Config(), {SHARE.key: SHARE}.get)
@@ -92,11 +100,15 @@ def test_charges_of_named_orders(ledger: duckdb.DuckDBPyConnection) -> None:
         charges_of(ledger, name, {"tags": ["t1", "nope"]}, CHARGE)
 
 
-def test_one_select_is_answered_in_json_data(ledger: duckdb.DuckDBPyConnection) -> None:
-    answer = select(ledger, {"statement": "SELECT tag, created, qty FROM orders ORDER BY tag", "most": 1})
+def test_one_select_is_answered_in_json_data(both: Past) -> None:
+    answer = select(both, {"statement": "SELECT tag, created, qty FROM orders ORDER BY tag", "most": 1})
     assert (answer["columns"], answer["more"]) == (["tag", "created", "qty"], True)
     assert answer["rows"][0]["tag"] == "t1"
     assert isinstance(answer["rows"][0]["created"], str)
+
+
+def test_no_statement_lists_the_tables(both: Past) -> None:
+    assert "orders" in [row["table"] for row in select(both, {"statement": " "})["rows"]]
 
 
 @pytest.mark.parametrize(
@@ -108,13 +120,13 @@ def test_one_select_is_answered_in_json_data(ledger: duckdb.DuckDBPyConnection) 
         "COPY orders TO 'x.csv'",
         "ATTACH 'y.duckdb'",
         "SET memory_limit = '1GB'",
-        "",
         "SELEC 1",
         "SELECT * FROM nowhere",
         "SELECT nextval('s')",
     ],
 )
-def test_nothing_but_one_select(ledger: duckdb.DuckDBPyConnection, statement: str) -> None:
+def test_nothing_but_one_select(both: Past, statement: str) -> None:
     with pytest.raises(UsageError):
-        select(ledger, {"statement": statement})
-    assert ledger.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+        select(both, {"statement": statement})
+    assert both.ledger is not None
+    assert both.ledger.execute("SELECT count(*) FROM orders").fetchone() == (2,)

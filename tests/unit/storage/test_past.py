@@ -13,6 +13,7 @@ import pytest
 from tradetui.domain.calendar import ns
 from tradetui.domain.candle_block import CandleBlock
 from tradetui.domain.instrument import Instrument, InstrumentKind
+from tradetui.domain.market_data import F64
 from tradetui.storage.past import FIGURES
 from tradetui.storage.store import Store
 
@@ -33,8 +34,9 @@ def store() -> Iterator[Store]:
 
 def minutes(day: date = DAY, count: int = 375, price: float = 100.0) -> CandleBlock:
     starts = ns(day, "09:15") // 1_000_000 + np.arange(count, dtype=np.int64) * 60_000
-    level = np.full(count, price) + np.arange(count)
-    return CandleBlock(starts, level, level + 1, level - 1, level, np.arange(count) + 5, level * 0)
+    level: F64 = np.full(count, price) + np.arange(count, dtype=np.float64)
+    volume = np.arange(count, dtype=np.int64) + 5
+    return CandleBlock(starts, level, level + 1, level - 1, level, volume, level * 0)
 
 
 def rows(store: Store) -> list[tuple[object, ...]]:

@@ -89,7 +89,9 @@ def _labels(view: ChartView, first: int, end: int) -> list[tuple[int, str]]:
 def _read_out(view: ChartView, i: int, width: int) -> Line:
     places = view.decimals
     change = view.close[i] - view.open[i]
-    when = fmt.day(view.start_ms[i]) if view.interval in _DATED else fmt.clock(view.start_ms[i], seconds=False)
+    when = (
+        fmt.day(view.start_ms[i]) if view.interval in _DATED else fmt.clock(view.start_ms[i], seconds=False)
+    )
     spans: list[Span] = [(f"{when} ", "dim")]
     for name, value in (("O", view.open[i]), ("H", view.high[i]), ("L", view.low[i]), ("C", view.close[i])):
         spans += [(f"{name} ", "dim"), (f"{fmt.price(value, places)} ", "text")]
