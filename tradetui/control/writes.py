@@ -332,7 +332,7 @@ class Writes:
             with Hearing(self._host) as own:
                 return await self._outcome(tags, wait_s, own, repeated=repeated)
         settled = await hearing.until(
-            lambda: all(self._now_is(tag).status not in _UNSETTLED for tag in tags), wait_s
+            lambda: all(_is_settled(self._now_is(tag)) for tag in tags), wait_s
         )
         orders = [self._now_is(tag) for tag in tags]
         # Ended by a cancel is what an IOC order does that found nothing: it was sent, and it is over.
@@ -382,6 +382,12 @@ def _client_id(args: Args) -> str:
     if given and not _NAME.match(given):
         raise UsageError("a client id is at most 40 letters, digits, '_', '.' and '-'")
     return given
+
+
+def _is_settled(order: Order) -> bool:
+    """Whether an order stands where its kind comes to stand: one at the market, or IOC, does not rest."""
+    passes = order.request.order_type is OrderType.MARKET or order.request.validity is Validity.IOC
+    return order.status.terminal or (order.status not in _UNSETTLED and not passes)
 
 
 def _wait(args: Args) -> float:
