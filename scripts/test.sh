@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The short test suite, in two halves side by side: each has about as much to do, and two processor cores are the least
-# that this program is made for. With arguments it is one run of pytest: scripts/test.sh tests/unit -k charges
+# The short test suite, in three parts side by side: much of it waits for processes, and two processor cores are the
+# least that this program is made for. With arguments it is one run of pytest: scripts/test.sh tests/unit -k charges
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 pytest=(.venv/bin/python -m pytest -m "not long")
@@ -9,16 +9,25 @@ if [ "$#" -gt 0 ]; then
     exec "${pytest[@]}" "$@"
 fi
 
-apart=(tests/bad_days tests/contracts tests/e2e tests/soak)
-log="$(mktemp)"
-"${pytest[@]}" -o cache_dir=.pytest_cache/apart "${apart[@]}" >"$log" 2>&1 </dev/null &
-other=$!
-trap 'kill "$other" 2>/dev/null; rm -f "$log"' EXIT
+beside=("tests/bad_days tests/contracts tests/soak" "tests/integration tests/e2e")
+logs=() others=() apart=()
+trap 'kill "${others[@]}" 2>/dev/null; rm -f "${logs[@]}"' EXIT
+for part in "${beside[@]}"; do
+    read -r -a folders <<<"$part"
+    apart+=("${folders[@]/#/--ignore=}")
+    log="$(mktemp)"
+    logs+=("$log")
+    "${pytest[@]}" -o "cache_dir=.pytest_cache/${#logs[@]}" "${folders[@]}" >"$log" 2>&1 </dev/null &
+    others+=("$!")
+done
 
-first=0
-"${pytest[@]}" "${apart[@]/#/--ignore=}" || first=$?
-second=0
-wait "$other" || second=$?
-echo "== ${apart[*]}, which ran beside"
-cat "$log"
-exit "$((first > second ? first : second))"
+worst=0
+"${pytest[@]}" "${apart[@]}" || worst=$?
+for number in "${!beside[@]}"; do
+    code=0
+    wait "${others[$number]}" || code=$?
+    echo "== ${beside[$number]}, which ran beside: exit code $code"
+    cat "${logs[$number]}"
+    worst=$((code > worst ? code : worst))
+done
+exit "$worst"
