@@ -37,9 +37,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would have left: the SDK's client is replaced, so nothing can."""
     left: list[str] = []
 
-    def send(self: wire.Transport, client: Any, endpoint: Endpoint, *rest: Any) -> tuple[int, str, bytes]:
+    def send(
+        self: wire.Transport, client: Any, endpoint: Endpoint, *rest: Any
+    ) -> tuple[int, dict[str, str], bytes]:
         left.append(endpoint.path)
-        return 200, "application/json", b'{"status":"success","data":{}}'
+        return 200, {"Content-Type": "application/json"}, b'{"status":"success","data":{}}'
 
     monkeypatch.setattr(wire.Transport, "_send", send)
     return left
