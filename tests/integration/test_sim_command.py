@@ -124,7 +124,7 @@ def test_wrong_use_is_one_line_and_exit_code_two(
     flags: dict[str, Any], needle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     usual: dict[str, Any] = {
-        "port": 0, "auto_approve": False, "jump_to_open": False, "seed": 1, "variant": "normal", "replay": None, "bars": None,
+        "port": 0, "auto_approve": False, "jump_to_open": False, "seed": 1, "variant": "full", "replay": None, "bars": None,
         "speed": "1", "faults": (), "day": None, "cash": 1_000_000, "instruments": None, "state": None, "until_stdin_closes": False,
     }  # fmt: skip
     assert sim_from_flags(**{**usual, **flags}) == 2

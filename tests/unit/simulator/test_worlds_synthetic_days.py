@@ -270,7 +270,7 @@ def test_hostile_names_attack_and_symbols_can_still_be_typed() -> None:
 
 
 def test_an_unknown_variant_is_refused() -> None:
-    with pytest.raises(UsageError, match="There are: full, thin, hostile"):
+    with pytest.raises(UsageError, match="There are: full, thin, wide, hostile"):
         world(variant="fat")
 
 
