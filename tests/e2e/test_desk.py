@@ -132,7 +132,7 @@ def test_a_broken_feed_is_seen_and_seen_to_come_back(tmp_path: Path, repo_root: 
         fault(terminal, "feed-403", "on now: feed-403")
         command(terminal, "fault drop stream=market")
         terminal.until(lambda text: "feed DOWN" in text, "the feed to be down in the header")
-        terminal.until(lambda text: re.search(r"RELIANCE +~ ", text) is not None, "stale marks")
+        terminal.until(lambda text: re.search(r"RELIANCE +[~R] ", text) is not None, "stale marks")
         terminal.keep("down")
         command(terminal, "fault none")
         terminal.until(lambda text: "no fault is on" in text or "feed up" in text, "the fault to be lifted")

@@ -204,7 +204,7 @@ def test_the_network_goes_in_the_middle_of_an_order(sim: Exchange, tmp_path: Pat
         sim.fault("drop", stream="market")
         # Not only down: no price is fresh any more, so no exit can be priced from the feed.
         terminal.until(
-            lambda text: "feed DOWN" in header(text) and re.search(r"ITC +\+p~", text) is not None,
+            lambda text: "feed DOWN" in header(text) and re.search(r"ITC +\+p[~R]", text) is not None,
             "a dead feed, and old prices",
         )
         terminal.press("F12")
