@@ -14,6 +14,7 @@ from tests.fixtures.scripted_world import DAY, scripted_market
 from tests.unit.exchange.support import CALL, SHARE
 from tradetui.brokers.upstox.api import UpstoxApi
 from tradetui.brokers.upstox.candles import CandleClient, candles_of, spans, unit_of
+from tradetui.brokers.upstox.governor import Governor
 from tradetui.brokers.upstox.reads import (
     day_bands,
     feed_address,
@@ -140,11 +141,19 @@ async def test_a_failing_read_is_repeated_with_growing_pauses() -> None:
     )
     limit = json.dumps({"status": "error", "errors": [{"errorCode": "UDAPI10005", "message": "Too many"}]})
     async with raw_server(http(429, limit), http(503, "x"), http(200, ""), http(200, body)) as server:
-        api = UpstoxApi(server.hosts)
+        now, waited = 0.0, list[float]()
+
+        async def wait(seconds: float) -> None:
+            nonlocal now
+            now += seconds
+            waited.append(seconds)
+
+        api = UpstoxApi(server.hosts, governor=Governor(now_s=lambda: now, sleep=wait))
         client = CandleClient(api, lambda: NOON_NS, sleep=sleep)
         got = await client.fetch(SHARE.key, "1m", date(2026, 11, 19), date(2026, 11, 19))
         assert len(got) == 1
         assert pauses == [1.0, 2.0, 4.0]
+        assert waited, "after a 429 every read of this kind pauses"
         server.answers[:] = [http(503, "x")]
         with pytest.raises(TransportError):
             await client.fetch(SHARE.key, "1m", date(2026, 11, 19), date(2026, 11, 19))
