@@ -331,9 +331,7 @@ class Writes:
         if hearing is None:
             with Hearing(self._host) as own:
                 return await self._outcome(tags, wait_s, own, repeated=repeated)
-        settled = await hearing.until(
-            lambda: all(_is_settled(self._now_is(tag)) for tag in tags), wait_s
-        )
+        settled = await hearing.until(lambda: all(_is_settled(self._now_is(tag)) for tag in tags), wait_s)
         orders = [self._now_is(tag) for tag in tags]
         # Ended by a cancel is what an IOC order does that found nothing: it was sent, and it is over.
         done = all(
